@@ -127,7 +127,9 @@ struct cpuid_policy_ctx {
     void (*host)(void *arg, u32 leaf, u32 sub, u32 out[4]); /* raw CPUID of this CPU */
     void *arg;
     u32 vcpu_id, nr_vcpus;
-    u64 cr4;             /* the guest's: CPUID.OSXSAVE follows it */
+    u64 cr4;             /* the guest's: user mode's CPUID.OSXSAVE follows it */
+    bool kernel_view;    /* asked with the forced-emulation prefix: OSXSAVE is set wherever XSAVE is, kernels rely on it */
+    bool tsc_aux;        /* TSC_AUX is switched with the vCPU: RDTSCP and RDPID are offered */
     u64 xcr0;            /* the guest's: size of the XSAVE area in use */
     u64 xfeatures;       /* XCR0 bits that guests may set; 0: XSAVE is not offered */
     bool tsc_invariant;  /* the hypervisor vouches for a constant TSC */
@@ -157,6 +159,7 @@ struct emul_msr_ctx {
     u32 vcpu_id;
     bool amd;          /* AMD or Hygon, else Intel and the like */
     bool nx;           /* EFER.NXE is on */
+    void (*write_tsc_aux)(void *arg, u32 val); /* NULL: TSC_AUX is not offered */
     u32 tsc_aux;       /* RDTSCP's value for this vCPU */
     u64 microcode_rev; /* MSR 0x8b as the host reads it */
 };
