@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Event channels: the two-level scan of pending ports, handlers by port, and the calls that bind them.
+ */
+#include <sdk/event.h>
+#include <sdk/start.h>
+
+#define PORTS (64 * 64)
+#define BITS 64
+
+static event_handler_t *handlers[PORTS];
+
+void event_init(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(shared_info->evtchn_mask); i++)
+        WRITE_ONCE(shared_info->evtchn_mask[i], ~0UL);
+}
+
+void event_set_handler(unsigned port, event_handler_t *handler) { handlers[port] = handler; }
+
+static unsigned lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
+
+static void dispatch_word(unsigned word)
+{
+    unsigned long ready;
+
+    while ((ready = READ_ONCE(shared_info->evtchn_pending[word]) & ~READ_ONCE(shared_info->evtchn_mask[word]))) {
+        unsigned port = word * BITS + lowest_bit(ready);
+
+        event_clear(port);
+        if (handlers[port])
+            handlers[port](port);
+    }
+}
+
+void event_dispatch(void)
+{
+    struct vcpu_info *info = cpu_this()->info;
+    unsigned long words;
+
+    while (READ_ONCE(info->evtchn_upcall_pending)) {
+        WRITE_ONCE(info->evtchn_upcall_pending, 0);
+        words = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+        for (; words; words &= words - 1)
+            dispatch_word(lowest_bit(words));
+    }
+}
+
+bool events_disable(void)
+{
+    struct vcpu_info *info = cpu_this()->info;
+    bool were_enabled = !READ_ONCE(info->evtchn_upcall_mask);
+
+    WRITE_ONCE(info->evtchn_upcall_mask, 1);
+    barrier();
+    return were_enabled;
+}
+
+void events_enable(void)
+{
+    struct vcpu_info *info = cpu_this()->info;
+
+    barrier();
+    WRITE_ONCE(info->evtchn_upcall_mask, 0);
+    barrier();
+    /* What came in while masked is delivered on the way back from any hypercall. */
+    if (READ_ONCE(info->evtchn_upcall_pending))
+        hv_xen_version(XENVER_version, NULL);
+}
+
+void events_restore(bool were_enabled)
+{
+    if (were_enabled)
+        events_enable();
+}
+
+long event_bind_ipi(unsigned vcpu)
+{
+    struct evtchn_bind_ipi op = {.vcpu = vcpu};
+    long rc = hv_event_channel_op(EVTCHNOP_bind_ipi, &op);
+
+    return rc ? rc : (long)op.port;
+}
+
+long event_bind_virq(unsigned virq, unsigned vcpu)
+{
+    struct evtchn_bind_virq op = {.virq = virq, .vcpu = vcpu};
+    long rc = hv_event_channel_op(EVTCHNOP_bind_virq, &op);
+
+    return rc ? rc : (long)op.port;
+}
+
+long event_alloc_unbound(domid_t dom, domid_t remote)
+{
+    struct evtchn_alloc_unbound op = {.dom = dom, .remote_dom = remote};
+    long rc = hv_event_channel_op(EVTCHNOP_alloc_unbound, &op);
+
+    return rc ? rc : (long)op.port;
+}
+
+long event_bind_interdomain(domid_t remote, unsigned remote_port)
+{
+    struct evtchn_bind_interdomain op = {.remote_dom = remote, .remote_port = remote_port};
+    long rc = hv_event_channel_op(EVTCHNOP_bind_interdomain, &op);
+
+    return rc ? rc : (long)op.local_port;
+}
+
+long event_close(unsigned port)
+{
+    struct evtchn_close op = {.port = port};
+
+    return hv_event_channel_op(EVTCHNOP_close, &op);
+}
+
+long event_send(unsigned port)
+{
+    struct evtchn_send op = {.port = port};
+
+    return hv_event_channel_op(EVTCHNOP_send, &op);
+}
+
+void event_mask(unsigned port)
+{
+    __atomic_or_fetch(&shared_info->evtchn_mask[port / BITS], 1UL << port % BITS, __ATOMIC_SEQ_CST);
+}
+
+long event_unmask(unsigned port)
+{
+    struct evtchn_unmask op = {.port = port};
+
+    return hv_event_channel_op(EVTCHNOP_unmask, &op);
+}
+
+bool event_is_pending(unsigned port)
+{
+    return READ_ONCE(shared_info->evtchn_pending[port / BITS]) >> port % BITS & 1;
+}
+
+void event_clear(unsigned port)
+{
+    __atomic_and_fetch(&shared_info->evtchn_pending[port / BITS], ~(1UL << port % BITS), __ATOMIC_SEQ_CST);
+}
