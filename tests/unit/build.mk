@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+#
+# Unit tests on the host: each tests/unit/test_NAME.c becomes one program, built with ASan and UBSan from itself,
+# host.c (stand-ins for the machine) and what its line "// sources: ..." names: files relative to the top of the tree,
+# or to hypervisor/. Uses BUILD and CC; `make unit` runs all of them, `make unit-NAME` one.
+
+UNIT_NAMES := $(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c)))
+UNIT_DIR := $(BUILD)/unit
+UNIT_HEADERS := $(wildcard hypervisor/include/pv/*.h hypervisor/*/*.h tests/unit/*.h)
+UNIT_CFLAGS := -std=gnu11 -g -O1 -pthread -fno-omit-frame-pointer -fsanitize=address,undefined \
+    -fno-sanitize-recover=undefined -Wall -Wextra -Wshadow -Wundef -Wvla -Werror -Ihypervisor/include -Itests/unit
+UNIT_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+
+unit_words = $(shell sed -n '1,10s,^// sources:,,p' tests/unit/test_$(1).c)
+unit_sources = $(foreach f,$(call unit_words,$(1)),$(firstword $(wildcard $(f) hypervisor/$(f)) $(f)))
+
+.PHONY: unit $(UNIT_NAMES:%=unit-%)
+unit: $(UNIT_NAMES:%=unit-%)
+
+define unit_rules
+$(UNIT_DIR)/test_$(1): tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)) $(UNIT_HEADERS)
+	@mkdir -p $(UNIT_DIR)
+	$(CC) $(UNIT_CFLAGS) -o $$@ tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)) -lcmocka
+
+unit-$(1): $(UNIT_DIR)/test_$(1)
+	@$(UNIT_ENV) $$< >$$<.log 2>&1; rc=$$$$?; echo "== $(1)"; cat $$<.log; exit $$$$rc
+endef
+$(foreach t,$(UNIT_NAMES),$(eval $(call unit_rules,$(t))))

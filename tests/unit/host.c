@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stand-ins for the machine and for the rooms a unit test leaves out, all of them weak. Spinlocks are real, so tests
+ * may use threads, each with its own host_cpu.
+ */
+#include "host.h"
+
+#define WEAK __attribute__((weak))
+
+/* Not <stdlib.h> and <stdio.h>: their prototypes and those of pv/lib.h may differ. */
+extern void *calloc(size_t n, size_t size);
+extern void free(void *p);
+extern void abort(void) __noreturn;
+extern int vdprintf(int fd, const char *fmt, va_list ap);
+extern int sched_yield_host(void) __asm__("sched_yield");
+
+u64 host_now;
+_Thread_local u32 host_cpu;
+bool host_quiet;
+long host_heap_budget = -1;
+long host_heap_live;
+jmp_buf *host_panic_to;
+
+static u64 kicks;
+static struct cpu cpu_array[MAX_CPUS];
+static struct domain *domains[64];
+WEAK struct cpu *cpus[MAX_CPUS];
+WEAK u32 nr_cpus;
+
+/* --- CPUs --- */
+void host_set_cpus(u32 n) {
+    nr_cpus = n;
+    for (u32 i = 0; i < MAX_CPUS; i++) {
+        cpu_array[i] = (struct cpu){.id = i, .online = i < n};
+        cpus[i] = i < n ? &cpu_array[i] : NULL;
+    }
+}
+
+u32 host_take_requests(u32 cpu) { return __atomic_exchange_n(&cpu_array[cpu].requests, 0, __ATOMIC_SEQ_CST); }
+
+WEAK struct cpu *this_cpu(void) { return &cpu_array[host_cpu]; }
+
+WEAK void cpu_request(struct cpu *c, u32 bits) { __atomic_fetch_or(&c->requests, bits, __ATOMIC_SEQ_CST); }
+
+WEAK void cpu_flush_guests(u64 cpu_mask) { (void)cpu_mask; }
+
+WEAK u64 time_now(void) { return READ_ONCE(host_now); }
+
+/* --- spinlocks --- */
+WEAK void spin_init(struct spinlock *l) { *l = (struct spinlock)SPINLOCK_INIT; }
+
+WEAK bool spin_trylock(struct spinlock *l) {
+    u32 owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+    if (!__atomic_compare_exchange_n(&l->next, &owner, owner + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    WRITE_ONCE(l->cpu, (int)host_cpu);
+    return true;
+}
+
+WEAK void spin_lock(struct spinlock *l) {
+    u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_SEQ_CST);
+    if (READ_ONCE(l->cpu) == (int)host_cpu && __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+        panic("spinlock taken twice");
+    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+        sched_yield_host();
+    WRITE_ONCE(l->cpu, (int)host_cpu);
+}
+
+WEAK void spin_unlock(struct spinlock *l) {
+    if (l->cpu != (int)host_cpu)
+        panic("spinlock released by another");
+    WRITE_ONCE(l->cpu, -1);
+    __atomic_fetch_add(&l->owner, 1, __ATOMIC_RELEASE);
+}
+
+WEAK bool spin_held(const struct spinlock *l) { return READ_ONCE(l->cpu) == (int)host_cpu; }
+
+/* --- messages, strings, heap --- */
+WEAK void printk(const char *fmt, ...) {
+    va_list ap;
+    if (host_quiet)
+        return;
+    va_start(ap, fmt);
+    vdprintf(2, fmt, ap);
+    va_end(ap);
+}
+
+WEAK void panic(const char *fmt, ...) {
+    va_list ap;
+    if (host_panic_to)
+        longjmp(*host_panic_to, 1);
+    va_start(ap, fmt);
+    vdprintf(2, fmt, ap);
+    va_end(ap);
+    abort();
+}
+
+WEAK size_t strlcpy(char *dst, const char *src, size_t size) {
+    size_t len = strlen(src), n = len < size ? len : size - 1;
+    if (size) {
+        memcpy(dst, src, n);
+        dst[n] = 0;
+    }
+    return len;
+}
+
+WEAK void *heap_alloc(size_t size) {
+    if (!size || host_heap_budget == 0)
+        return NULL;
+    if (host_heap_budget > 0)
+        host_heap_budget--;
+    __atomic_fetch_add(&host_heap_live, 1, __ATOMIC_SEQ_CST);
+    return calloc(1, size);
+}
+
+WEAK void heap_free(void *p) {
+    if (p)
+        __atomic_fetch_sub(&host_heap_live, 1, __ATOMIC_SEQ_CST);
+    free(p);
+}
+
+u64 host_random(u64 *seed) {
+    u64 z = (*seed += 0x9e3779b97f4a7c15ul);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ul;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebul;
+    return z ^ (z >> 31);
+}
+
+/* --- domains and vCPUs --- */
+u64 host_take_kicks(void) { return __atomic_exchange_n(&kicks, 0, __ATOMIC_SEQ_CST); }
+
+WEAK void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why) { __atomic_fetch_or(&v->pause, why, __ATOMIC_SEQ_CST); }
+
+WEAK void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why) {
+    __atomic_fetch_and(&v->pause, ~(u32)why, __ATOMIC_SEQ_CST);
+}
+
+WEAK void vcpu_kick(struct vcpu *v) {
+    __atomic_fetch_or(&kicks, BIT(v->id), __ATOMIC_SEQ_CST);
+    vcpu_pause_clear(v, VCPU_BLOCKED);
+}
+
+WEAK bool vcpu_event_pending(const struct vcpu *v) {
+    return v->info && v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
+}
+
+WEAK struct domain *domain_by_id(domid_t id) {
+    for (u32 i = 0; i < ARRAY_SIZE(domains); i++)
+        if (domains[i] && domains[i]->id == id)
+            return domains[i];
+    return NULL;
+}
+
+WEAK void domain_crash(struct domain *d, const char *fmt, ...) {
+    (void)fmt;
+    d->dying = true;
+}
+
+struct domain *host_domain(domid_t id, u32 vcpus) {
+    struct domain *d = calloc(1, sizeof(*d));
+    d->id = id;
+    d->nr_vcpus = vcpus;
+    d->shared_info = calloc(1, PAGE_SIZE);
+    spin_init(&d->lock);
+    spin_init(&d->mm_lock);
+    for (u32 i = 0; i < vcpus; i++) {
+        d->vcpu[i] = calloc(1, sizeof(struct vcpu));
+        *d->vcpu[i] = (struct vcpu){.domain = d, .id = i};
+        d->vcpu[i]->cpu = &cpu_array[0];
+        d->vcpu[i]->info = i < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[i] : NULL;
+    }
+    for (u32 i = 0; i < ARRAY_SIZE(domains); i++)
+        if (!domains[i]) {
+            domains[i] = d;
+            break;
+        }
+    return d;
+}
+
+void host_domain_free(struct domain *d) {
+    for (u32 i = 0; i < ARRAY_SIZE(domains); i++)
+        if (domains[i] == d)
+            domains[i] = NULL;
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        free(d->vcpu[i]);
+    free(d->shared_info);
+    free(d);
+}
