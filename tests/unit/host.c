@@ -4,6 +4,7 @@
  * may use threads, each with its own host_cpu.
  */
 #include "host.h"
+#include <pv/mm.h>
 
 #define WEAK __attribute__((weak))
 
@@ -12,11 +13,11 @@ extern void *calloc(size_t n, size_t size);
 extern void free(void *p);
 extern void abort(void) __noreturn;
 extern int vdprintf(int fd, const char *fmt, va_list ap);
-extern int sched_yield_host(void) __asm__("sched_yield");
+extern int sched_yield(void);
 
 u64 host_now;
 _Thread_local u32 host_cpu;
-bool host_quiet;
+bool host_quiet, host_preempt;
 long host_heap_budget = -1;
 long host_heap_live;
 jmp_buf *host_panic_to;
@@ -62,7 +63,7 @@ WEAK void spin_lock(struct spinlock *l) {
     if (READ_ONCE(l->cpu) == (int)host_cpu && __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
         panic("spinlock taken twice");
     while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
-        sched_yield_host();
+        sched_yield();
     WRITE_ONCE(l->cpu, (int)host_cpu);
 }
 
@@ -118,6 +119,27 @@ WEAK void heap_free(void *p) {
         __atomic_fetch_sub(&host_heap_live, 1, __ATOMIC_SEQ_CST);
     free(p);
 }
+
+/* --- guest memory: a guest address is a host pointer; the first page faults --- */
+WEAK int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n) {
+    (void)v;
+    if (dst.a < PAGE_SIZE)
+        return -EFAULT;
+    memcpy((void *)dst.a, src, n);
+    return 0;
+}
+
+WEAK int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
+    (void)v;
+    if (src.a < PAGE_SIZE)
+        return -EFAULT;
+    memcpy(dst, (const void *)src.a, n);
+    return 0;
+}
+
+WEAK int copy_to_guest(gva_t dst, const void *src, size_t n) { return copy_to_vcpu(NULL, dst, src, n); }
+WEAK int copy_from_guest(void *dst, gva_t src, size_t n) { return copy_from_vcpu(NULL, dst, src, n); }
+WEAK bool preempt_pending(void) { return host_preempt; }
 
 u64 host_random(u64 *seed) {
     u64 z = (*seed += 0x9e3779b97f4a7c15ul);

@@ -29,7 +29,7 @@ struct tsc_scale {
     u64 ns_base;  /* ... it was this many ns since boot */
 };
 
-/* Computes mul and shift; khz of 0 counts as 1. The result never runs ahead of khz. */
+/* Computes mul and shift; khz is brought into 1 .. 8,000,000. The result never runs ahead of the true rate. */
 void time_scale_init(struct tsc_scale *s, u32 khz, u64 tsc_base, u64 ns_base);
 /* ((delta shifted by shift) * mul) >> 32 with a 96-bit product. */
 u64 time_scale_delta(const struct tsc_scale *s, u64 delta);
@@ -87,7 +87,7 @@ u64 time_boot_wallclock_ns(void);
 /* --- timers of a vCPU: each raises VIRQ_TIMER but poll, which ends a SCHEDOP_poll --- */
 void time_vcpu_init(struct vcpu *v);
 void time_vcpu_destroy(struct vcpu *v); /* v runs nowhere and its domain is dying */
-/* VCPUOP_set_singleshot_timer: -ETIME if VCPU_SSHOTTMR_future is given and abs_ns has passed; -EINVAL for flags. */
+/* VCPUOP_set_singleshot_timer: -ETIME if VCPU_SSHOTTMR_future is given and abs_ns has passed. */
 int time_vcpu_set_singleshot(struct vcpu *v, u64 abs_ns, u32 flags);
 void time_vcpu_stop_singleshot(struct vcpu *v);
 /* VCPUOP_set_periodic_timer: -EINVAL below 1 ms or far beyond reason. */
