@@ -108,7 +108,9 @@ static void init_maps(void)
     next_pfn = first + ((2 * bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
     reserve(used_map, 0, next_pfn);
     reserve(table_map, tables, start_info->nr_pt_frames);
+    /* A p2m at an address of its own lies here with its page tables: no telling which are which. */
     reserve(used_map, start_info->first_p2m_pfn, start_info->nr_p2m_frames);
+    reserve(table_map, start_info->first_p2m_pfn, start_info->nr_p2m_frames);
     if (start_info->flags & SIF_MOD_START_PFN)
         reserve(used_map, start_info->mod_start, (start_info->mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT);
     reserve_mfn(start_info->store_mfn);

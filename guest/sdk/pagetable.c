@@ -59,6 +59,8 @@ uint64_t *pt_make_entry(uint64_t *root, unsigned long va, unsigned level)
     return pt_entry_in(root, va, level);
 }
 
+uint64_t *pt_make(unsigned long va) { return pt_make_entry(pt_root(), va, 1); }
+
 long pt_map_in(uint64_t *root, unsigned long va, unsigned long mfn, uint64_t flags)
 {
     return pt_write(pt_make_entry(root, va, 1), mfn << PAGE_SHIFT | flags);

@@ -62,6 +62,8 @@ uint64_t *pt_root(void);
 unsigned pt_index(unsigned long va, unsigned level);
 uint64_t *pt_entry_in(uint64_t *root, unsigned long va, unsigned level);
 uint64_t *pt_entry(unsigned long va, unsigned level);
+/* The L1 entry for va in the current root; missing tables are made. */
+uint64_t *pt_make(unsigned long va);
 /* Changes one entry by mmu_update: 0 or a negative errno. */
 long pt_write(uint64_t *entry, uint64_t value);
 /* The entry `mfn` with flags; missing tables on the way are made. */

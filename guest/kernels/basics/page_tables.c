@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page tables: changes by every hypercall that makes them, pinning, new roots, and writes by trap.
+ */
+#include "basics.h"
+
+static void check_update(void)
+{
+    uint64_t *page = page_alloc(), *other = page_alloc(), *entry;
+    uint64_t pte = virt_to_machine(page) | PTE_KERNEL;
+    struct mmu_update req[2];
+    unsigned done = 99;
+
+    pt_make(SCRATCH_VA);
+    entry = pt_entry(SCRATCH_VA, 1);
+    test_equal("pt.mmu_update", pt_write(entry, pte), 0);
+    *page = 0x1234;
+    test_equal("pt.mapped", *(long *)SCRATCH_VA, 0x1234);
+    test_equal("pt.update_va_mapping", hv_update_va_mapping(SCRATCH_VA, virt_to_machine(other) | PTE_KERNEL, UVMF_INVLPG),
+               0);
+    test_equal("pt.remapped", *(long *)SCRATCH_VA, 0);
+    test_check("pt.dirty_seen", (WRITE_ONCE(*(long *)SCRATCH_VA, 1), *entry & PTE_D), "entry 0x%lx", *entry);
+    req[0] = (struct mmu_update){virt_to_machine(entry) | MMU_PT_UPDATE_PRESERVE_AD, virt_to_machine(other) | PTE_P};
+    test_equal("pt.preserve_ad", hv_mmu_update(req, 1, &done, DOMID_SELF), 0);
+    test_check("pt.preserved", (*entry & (PTE_D | PTE_A)) == (PTE_D | PTE_A), "entry 0x%lx", *entry);
+    test_equal("pt.done_count", done, 1);
+    req[0] = (struct mmu_update){virt_to_machine(entry) | MMU_NORMAL_PT_UPDATE, 0};
+    req[1] = (struct mmu_update){virt_to_machine(entry) | 5, 0};
+    test_equal("pt.unknown_command", hv_mmu_update(req, 2, &done, DOMID_SELF), -XEN_ENOSYS);
+    test_check("pt.partial", done == 1 && !*entry, "done %u entry 0x%lx", done, *entry);
+    req[0] = (struct mmu_update){(pfn_to_mfn(5) << PAGE_SHIFT) | MMU_MACHPHYS_UPDATE, 5};
+    test_equal("pt.machphys_update", hv_mmu_update(req, 1, &done, DOMID_SELF), 0);
+    test_equal("pt.none", hv_mmu_update(req, 0, &done, DOMID_SELF), 0);
+    page_free(page);
+    page_free(other);
+}
+
+static void check_pinning(void)
+{
+    uint64_t *l1 = page_alloc(), *page = page_alloc();
+    unsigned long mfn = virt_to_mfn(l1);
+
+    l1[3] = virt_to_machine(page) | PTE_KERNEL;
+    test_check("pin.writable", mmuext(MMUEXT_PIN_L1_TABLE, mfn) < 0, "a writable page became a table");
+    test_equal("pin.protect", page_protect(l1), 0);
+    test_equal("pin.l1", mmuext(MMUEXT_PIN_L1_TABLE, mfn), 0);
+    test_check("pin.made_writable", page_unprotect(l1) < 0, "a table became writable");
+    page_protect(l1);
+    test_check("pin.twice", mmuext(MMUEXT_PIN_L1_TABLE, mfn) < 0, "pinned twice");
+    test_equal("pin.update", pt_write(&l1[4], virt_to_machine(page) | PTE_KERNEL), 0);
+    test_equal("pin.updated", (long)(l1[4] & PTE_MFN_MASK), (long)virt_to_machine(page));
+    test_equal("pin.unpin", mmuext(MMUEXT_UNPIN_TABLE, mfn), 0);
+    test_check("pin.unpin_twice", mmuext(MMUEXT_UNPIN_TABLE, mfn) < 0, "unpinned twice");
+    test_equal("pin.writable_again", page_unprotect(l1), 0);
+    l1[0] = 0;
+    page_free(l1);
+    page_free(page);
+}
+
+static void check_roots(void)
+{
+    uint64_t *root = page_alloc();
+    unsigned long old = virt_to_mfn(pt_root()), mfn = virt_to_mfn(root);
+
+    for (unsigned slot = 0; slot < 512; slot++)
+        root[slot] = slot < 256 || slot > 271 ? pt_root()[slot] : 0;
+    page_protect(root);
+    test_equal("root.pin", mmuext(MMUEXT_PIN_L4_TABLE, mfn), 0);
+    test_equal("root.new_baseptr", mmuext(MMUEXT_NEW_BASEPTR, mfn), 0);
+    test_equal("root.back", mmuext(MMUEXT_NEW_BASEPTR, old), 0);
+    test_equal("root.user_baseptr", mmuext(MMUEXT_NEW_USER_BASEPTR, mfn), 0);
+    test_equal("root.user_baseptr_none", mmuext(MMUEXT_NEW_USER_BASEPTR, 0), 0);
+    test_equal("root.unpin", mmuext(MMUEXT_UNPIN_TABLE, mfn), 0);
+    test_equal("root.free", page_unprotect(root), 0);
+    test_check("root.not_a_table", mmuext(MMUEXT_NEW_BASEPTR, mfn) < 0, "a writable page became the root");
+    page_free(root);
+}
+
+static void check_pages(void)
+{
+    uint64_t *page = page_alloc(), *other = page_alloc();
+    struct mmuext_op copy = {.cmd = MMUEXT_COPY_PAGE, .arg1.mfn = virt_to_mfn(other), .arg2.src_mfn = virt_to_mfn(page)};
+
+    page[511] = 7;
+    test_equal("page.copy", hv_mmuext_op(&copy, 1, NULL, DOMID_SELF), 0);
+    test_equal("page.copied", (long)other[511], 7);
+    test_equal("page.clear", mmuext(MMUEXT_CLEAR_PAGE, virt_to_mfn(page)), 0);
+    test_equal("page.cleared", (long)page[511], 0);
+    page_free(page);
+    page_free(other);
+}
+
+static void check_flushes(void)
+{
+    static unsigned long mask[1] = {1};
+    struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_MULTI};
+
+    test_equal("flush.local", mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
+    test_equal("flush.all", mmuext(MMUEXT_TLB_FLUSH_ALL, 0), 0);
+    test_equal("flush.invlpg_local", mmuext_linear(MMUEXT_INVLPG_LOCAL, SCRATCH_VA), 0);
+    test_equal("flush.invlpg_all", mmuext_linear(MMUEXT_INVLPG_ALL, SCRATCH_VA), 0);
+    set_xen_guest_handle(op.arg2.vcpumask, mask);
+    test_equal("flush.multi", hv_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    op.cmd = MMUEXT_INVLPG_MULTI;
+    op.arg1.linear_addr = SCRATCH_VA;
+    test_equal("flush.invlpg_multi", hv_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    test_equal("mmuext.unknown", mmuext(77, 0), -XEN_ENOSYS);
+}
+
+struct store {
+    const char *name;
+    uint64_t before, operand, after;
+    void (*run)(uint64_t *entry, uint64_t operand);
+};
+
+static void store_mov(uint64_t *entry, uint64_t v) { __asm__ volatile("mov %1, %0" : "=m"(*entry) : "r"(v) : "memory"); }
+
+static void store_mov_half(uint64_t *entry, uint64_t v)
+{
+    __asm__ volatile("movl %k1, %0" : "+m"(*(uint32_t *)entry) : "r"(v) : "memory");
+}
+
+static void store_xchg(uint64_t *entry, uint64_t v)
+{
+    __asm__ volatile("xchg %1, %0" : "+m"(*entry), "+r"(v)::"memory");
+}
+
+static void store_cmpxchg(uint64_t *entry, uint64_t v)
+{
+    uint64_t old = *entry;
+
+    __asm__ volatile("lock cmpxchg %2, %0" : "+m"(*entry), "+a"(old) : "r"(v) : "memory", "cc");
+}
+
+static void store_or(uint64_t *entry, uint64_t v) { __asm__ volatile("or %1, %0" : "+m"(*entry) : "r"(v) : "memory"); }
+
+static void store_and(uint64_t *entry, uint64_t v)
+{
+    __asm__ volatile("lock and %1, %0" : "+m"(*entry) : "r"(v) : "memory");
+}
+
+static void store_bts(uint64_t *entry, uint64_t v)
+{
+    __asm__ volatile("lock bts %1, %0" : "+m"(*entry) : "r"(v) : "memory");
+}
+
+static void store_btr(uint64_t *entry, uint64_t v)
+{
+    __asm__ volatile("lock btr %1, %0" : "+m"(*entry) : "r"(v) : "memory");
+}
+
+struct store_run {
+    const struct store *store;
+    uint64_t *entry, operand;
+};
+
+static void do_store(void *arg)
+{
+    struct store_run *r = arg;
+
+    r->store->run(r->entry, r->operand);
+}
+
+/* Values relative to one frame: its machine address is added to all but bit numbers and masks. */
+static void check_store(const struct store *s, uint64_t *entry, uint64_t frame)
+{
+    bool plain = s->operand < 64 || (s->operand >> 63);
+    struct store_run run = {s, entry, plain ? s->operand : (s->operand & 0xfff) + frame};
+    /* The hypervisor may set these, and the ignored bits above the frame number. */
+    uint64_t flags = PTE_A | PTE_D | PTE_G | PTE_U | 0x7ffUL << 52;
+    struct probe p;
+
+    pt_write(entry, s->before + frame);
+    if (!probe_run(&p, do_store, &run))
+        test_fail(s->name, "%s", probe_describe(&p));
+    else
+        test_check(s->name, (*entry & ~flags) == ((s->after + frame) & ~flags), "entry 0x%lx, expected 0x%lx", *entry,
+                   s->after + frame);
+    pt_write(entry, 0);
+}
+
+/* An operand of 0x1000 and more is a page table entry of the frame; less than 64 a bit number or small mask. */
+static const struct store stores[] = {
+    {"ptwr.mov", PTE_P | PTE_RW, 0x1000 | PTE_P, PTE_P, store_mov},
+    {"ptwr.mov_half", PTE_P | PTE_RW, 0x1000 | PTE_P, PTE_P, store_mov_half},
+    {"ptwr.xchg", PTE_P, 0x1000 | PTE_P | PTE_RW, PTE_P | PTE_RW, store_xchg},
+    {"ptwr.cmpxchg", PTE_P, 0x1000 | PTE_P | PTE_RW, PTE_P | PTE_RW, store_cmpxchg},
+    {"ptwr.or", PTE_P, PTE_RW, PTE_P | PTE_RW, store_or},
+    {"ptwr.and", PTE_P | PTE_RW, ~PTE_RW, PTE_P, store_and},
+    {"ptwr.bts", PTE_P, 1, PTE_P | PTE_RW, store_bts},
+    {"ptwr.btr", PTE_P | PTE_RW, 1, PTE_P, store_btr},
+};
+
+/* Entries of live tables, written as if they were memory; the tables are mapped read-only. */
+static void check_writes_by_trap(void)
+{
+    void *page = page_alloc();
+    uint64_t *entry = pt_make(SCRATCH_VA);
+    struct probe p;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(stores); i++)
+        check_store(&stores[i], entry, virt_to_machine(page));
+    probe_write(&p, entry, (virt_to_machine(entry) & PAGE_MASK) | PTE_KERNEL);
+    test_check("ptwr.table_writable", p.trapped && p.vector == TRAP_PF && !(*entry & PTE_P), "%s, entry 0x%lx",
+               probe_describe(&p), *entry);
+    page_free(page);
+}
+
+void check_page_tables(void)
+{
+    check_update();
+    check_pinning();
+    check_roots();
+    check_pages();
+    check_flushes();
+    check_writes_by_trap();
+}

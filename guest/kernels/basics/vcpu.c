@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vcpu_op: run states, the place of vcpu_info, and questions about vCPUs. Last of all areas, since
+ * vcpu_info can move only once.
+ */
+#include "basics.h"
+
+static void check_runstate(void)
+{
+    static struct vcpu_runstate_info live, copy;
+    struct vcpu_register_runstate_memory_area area;
+    uint64_t sum;
+
+    test_equal("runstate.get", hv_vcpu_op(VCPUOP_get_runstate_info, 0, &copy), 0);
+    sum = copy.time[0] + copy.time[1] + copy.time[2] + copy.time[3];
+    test_check("runstate.running", copy.state == RUNSTATE_running && copy.time[RUNSTATE_running] && sum, "state %d",
+               copy.state);
+    area.addr.v = &live;
+    test_equal("runstate.register", hv_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area), 0);
+    clock_sleep(20 * MILLISECOND);
+    test_check("runstate.blocked_time", live.state == RUNSTATE_running && live.time[RUNSTATE_blocked] >= 10 * MILLISECOND,
+               "state %d, %lu ns blocked", live.state, live.time[RUNSTATE_blocked]);
+}
+
+static void check_questions(void)
+{
+    test_equal("vcpu.is_up", hv_vcpu_op(VCPUOP_is_up, 0, NULL), 1);
+    test_equal("vcpu.is_up_beyond", hv_vcpu_op(VCPUOP_is_up, 4000, NULL), -XEN_ENOENT);
+    test_equal("vcpu.unknown_op", hv_vcpu_op(77, 0, NULL), -XEN_ENOSYS);
+}
+
+static void check_info(void)
+{
+    static uint8_t page[PAGE_SIZE] __attribute__((aligned(4096)));
+    struct vcpu_info *info = (void *)(page + 128);
+    struct vcpu_register_vcpu_info reg = {.mfn = virt_to_mfn(page), .offset = PAGE_SIZE - 32};
+    bool were_enabled;
+
+    test_equal("vcpu_info.crosses_page", hv_vcpu_op(VCPUOP_register_vcpu_info, 0, &reg), -XEN_ENXIO);
+    reg.offset = 128;
+    were_enabled = events_disable();
+    if (!test_equal("vcpu_info.register", hv_vcpu_op(VCPUOP_register_vcpu_info, 0, &reg), 0))
+        return;
+    cpu_this()->info = info;
+    test_check("vcpu_info.mask_copied", info->evtchn_upcall_mask == 1, "%u", info->evtchn_upcall_mask);
+    events_restore(were_enabled);
+    test_check("vcpu_info.time", info->time.tsc_to_system_mul && clock_now(), "no time in the new place");
+    clock_sleep(10 * MILLISECOND);
+    test_pass("vcpu_info.events");
+    test_check("vcpu_info.again", hv_vcpu_op(VCPUOP_register_vcpu_info, 0, &reg) < 0, "registered twice");
+}
+
+void check_vcpu(void)
+{
+    check_questions();
+    check_runstate();
+    check_info();
+}
