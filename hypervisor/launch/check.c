@@ -108,6 +108,15 @@ bool launch_module_is(const char *string, const char *name) {
     return launch_span_is(s, name);
 }
 
+bool launch_module_is_file(const char *string) {
+    static const char suffix[] = ".launch";
+    const size_t want = sizeof(suffix) - 1;
+    struct span s;
+
+    s.p = launch_module_name(string, &s.len);
+    return s.len > want && launch_span_is((struct span){s.p + s.len - want, want}, suffix);
+}
+
 bool launch_line_is_ready(const struct launch_guest *guest, const char *line, size_t len) {
     size_t want = launch_text_len(guest->ready);
 

@@ -252,6 +252,11 @@ static void module_names(void **state) {
     assert_false(launch_module_is("linux.cpio.gz", "linux.cpio"));
     assert_false(launch_module_is("linux.cpio", "linux.cpio.gz"));
     assert_true(launch_module_is("", ""));
+    assert_true(launch_module_is_file("examples/demo.launch"));
+    assert_true(launch_module_is_file("demo.launch x"));
+    assert_false(launch_module_is_file("vmlinux demo.launch"));
+    assert_false(launch_module_is_file(".launch"));
+    assert_false(launch_module_is_file("launch"));
 }
 
 static void readiness(void **state) {

@@ -106,6 +106,8 @@ int launch_check_cpus(struct launch_plan *plan, const char *file, uint32_t nr_cp
 const char *launch_module_name(const char *string, size_t *len);
 /* Is this module string that of the module `name`? */
 bool launch_module_is(const char *string, const char *name);
+/* Is this module a launch file: does its name end in ".launch"? */
+bool launch_module_is_file(const char *string);
 
 /* "FILE:LINE: KEY: expected ..., found ... (guest NAME left out)", clean and terminated; size at least 1. */
 void launch_format_problem(const struct launch_problem *problem, char *buf, size_t size);
