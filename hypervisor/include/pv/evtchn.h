@@ -17,8 +17,9 @@
  * binds or closes interdomain ports; so two table locks are only ever held under it, and between them there is no
  * order. Hence a port that is INTERDOMAIN stays so, and its peer exists, as long as either table lock is held: sending
  * takes only the sender's. Setting bits needs no lock at all (atomic operations on pages that belong to the domain).
- * Order: pair lock -> table lock -> (vcpu_kick). evtchn_destroy() must come after the domain can no longer be found
- * by domain_by_id() and before its memory is freed.
+ * Order: pair lock -> table lock -> (vcpu_kick); the pair lock is held around domain_by_id(), so it comes before the
+ * lock of the list of domains. evtchn_destroy() must come after the domain can no longer be found by domain_by_id()
+ * and before its memory is freed: then whoever found it under the pair lock is done with it.
  */
 #ifndef PV_EVTCHN_H
 #define PV_EVTCHN_H
@@ -110,7 +111,8 @@ void evtchn_mark_all_pending(struct vcpu *v);
  * SCHEDOP_poll. Blocks v (VCPU_BLOCKED) until one of the ports becomes pending, masked or not. v->poll_port_mask holds
  * one bit for each port, by port modulo 64, so a wake-up may be spurious, which the ABI allows. Returns -EINVAL for a
  * bad port; 0 without blocking if one is pending already or an upcall is due. Set the timeout before, with
- * time_vcpu_set_poll(). Any wake-up of v (vcpu_kick and so on) should end in evtchn_poll_end().
+ * time_vcpu_set_poll(). vcpu_kick() should call evtchn_poll_end(); if it only clears VCPU_BLOCKED, that costs a
+ * spurious wake-up later and nothing else.
  */
 int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, u32 nr);
 /* Ends a poll, if there is one, and unblocks v. Any CPU. */
