@@ -84,7 +84,7 @@ void console_set_raw(bool raw) {
 
 /* --- host text --- */
 
-static void send_now(void) {
+void console_send(void) {
     if (synchronous)
         tx_drain();
     else if (tx_pump())
@@ -130,7 +130,7 @@ void console_vprintk(const char *fmt, va_list ap) {
 
     console_lock();
     put_message(text, (size_t)MIN(n, (int)sizeof(text) - 1));
-    send_now();
+    console_send();
     console_unlock();
 }
 
@@ -145,14 +145,14 @@ void console_write(const char *buf, size_t n) {
     console_lock();
     mux_host_write(buf, n);
     log_put(buf, n);
-    send_now();
+    console_send();
     console_unlock();
 }
 
 void console_print_guest_table(void) {
     console_lock();
     table_print();
-    send_now();
+    console_send();
     console_unlock();
 }
 

@@ -106,6 +106,7 @@ void console_guest_detach(struct guest_console *gc) {
     gc->d = NULL;
     gc->ring = NULL;
     gc->port = 0;
+    console_send();
     console_unlock();
     while (__atomic_load_n(&gc->users, __ATOMIC_SEQ_CST))
         __asm__ volatile("" ::: "memory"); /* another CPU is just raising the port */
@@ -170,7 +171,7 @@ static bool move_one(struct guest_console *gc) {
 }
 
 u64 guest_move_all(u64 now, u64 raise[CONSOLE_MAX_GUESTS / 64]) {
-    u64 tick = now / TICK_NS;
+    u64 tick = now / TICK_NS + 1; /* 0: never */
     bool more = false;
     u32 start = next_turn;
 
@@ -187,7 +188,7 @@ u64 guest_move_all(u64 now, u64 raise[CONSOLE_MAX_GUESTS / 64]) {
         more |= gc->pending;
         next_turn = at + 1;
     }
-    return more ? (tick + 1) * TICK_NS : TIME_NEVER;
+    return more ? tick * TICK_NS : TIME_NEVER;
 }
 
 static void raise_one(struct guest_console *gc) {
@@ -222,7 +223,8 @@ void console_guest_write(struct domain *d, const char *buf, size_t n) {
         console_lock();
         bool was_ready = gc->ready;
         mux_guest_write(gc, buf, part);
-        if (tx_pump() || was_ready != gc->ready)
+        console_send();
+        if (was_ready != gc->ready)
             cpu_request(this_cpu(), CPU_REQ_WORK);
         console_unlock();
         buf += part;

@@ -120,6 +120,8 @@ void keys_help(void (*line)(const char *text));
 /* --- console.c, guest.c, menu.c, table.c --- */
 void console_lock(void);
 void console_unlock(void);
+/* What was put goes out: at once while synchronous, else as the UART takes it. Lock held. */
+void console_send(void);
 /* Formats a line of host text; lock held. */
 void console_say(const char *fmt, ...) __printf(1, 2);
 extern const struct console_ops *console_ops;
