@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/* The small store of guests without a control domain: requests in from the ring, one reply out for each. */
+#include <pv/launch_store.h>
+
+#include "internal.h"
+
+#define HEADER_SIZE ((uint32_t)sizeof(struct xsd_sockmsg))
+
+static uint32_t load(const uint32_t *index) {
+    return __atomic_load_n(index, __ATOMIC_ACQUIRE);
+}
+
+static void publish(uint32_t *index, uint32_t value) {
+    __atomic_store_n(index, value, __ATOMIC_RELEASE);
+}
+
+/* Move as much of the reply as fits. True: all of it is out. */
+static bool flush_reply(struct launch_store *store, struct xenstore_domain_interface *ring) {
+    uint32_t used = store->rsp_prod - load(&ring->rsp_cons);
+
+    if (used > XENSTORE_RING_SIZE) {
+        store->broken = true;
+        return false;
+    }
+    while (store->reply_at < store->reply_len && used < XENSTORE_RING_SIZE) {
+        ring->rsp[MASK_XENSTORE_IDX(store->rsp_prod)] = store->reply[store->reply_at++];
+        store->rsp_prod++;
+        used++;
+    }
+    publish(&ring->rsp_prod, store->rsp_prod);
+    return store->reply_at == store->reply_len;
+}
+
+static void copy(char *to, const void *from, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        to[i] = ((const char *)from)[i];
+}
+
+/* The room for a reply's payload. */
+static char *payload(struct launch_store *store) {
+    return store->reply + HEADER_SIZE;
+}
+
+static void start_reply(struct launch_store *store, uint32_t type, uint32_t len) {
+    struct xsd_sockmsg header = {
+        .type = type,
+        .req_id = store->request.header.req_id,
+        .tx_id = store->request.header.tx_id,
+        .len = len,
+    };
+
+    copy(store->reply, &header, HEADER_SIZE);
+    store->reply_len = HEADER_SIZE + len;
+    store->reply_at = 0;
+}
+
+/* A reply that is a word with its NUL: most are. */
+static void reply_word(struct launch_store *store, uint32_t type, const char *word) {
+    uint32_t len = (uint32_t)launch_text_len(word) + 1;
+
+    copy(payload(store), word, len);
+    start_reply(store, type, len);
+}
+
+static void reply_value(struct launch_store *store, launch_store_read_fn read, void *arg) {
+    int len = read ? read(arg, store->path, payload(store), LAUNCH_STORE_REPLY_SIZE - HEADER_SIZE) : -1;
+
+    if (len < 0 || len > (int)(LAUNCH_STORE_REPLY_SIZE - HEADER_SIZE))
+        reply_word(store, XS_ERROR, "ENOENT");
+    else
+        start_reply(store, XS_READ, (uint32_t)len);
+}
+
+static void answer(struct launch_store *store, launch_store_read_fn read, void *arg) {
+    uint32_t type = store->request.header.type;
+
+    switch (type) {
+    case XS_READ:
+        reply_value(store, read, arg);
+        break;
+    case XS_DIRECTORY:
+    case XS_DIRECTORY_PART:
+    case XS_GET_PERMS:
+        reply_word(store, XS_ERROR, "ENOENT");
+        break;
+    case XS_WATCH: /* nothing ever changes, so no watch ever fires */
+    case XS_UNWATCH:
+    case XS_RESET_WATCHES:
+    case XS_TRANSACTION_END:
+        reply_word(store, type, "OK");
+        break;
+    case XS_TRANSACTION_START:
+        reply_word(store, type, "1");
+        break;
+    case XS_WRITE:
+    case XS_MKDIR:
+    case XS_RM:
+    case XS_SET_PERMS:
+        reply_word(store, XS_ERROR, "EROFS");
+        break;
+    default:
+        reply_word(store, XS_ERROR, "ENOSYS");
+    }
+}
+
+/* One byte of a request. The payload's start is kept as a path; a path too long for that names nothing here. */
+static void take_byte(struct launch_store *store, char c) {
+    uint32_t at = store->taken++;
+
+    if (at < HEADER_SIZE)
+        store->request.bytes[at] = c;
+    else if (at - HEADER_SIZE < LAUNCH_STORE_PATH_SIZE - 1)
+        store->path[at - HEADER_SIZE] = c;
+}
+
+static bool request_is_whole(struct launch_store *store) {
+    if (store->taken < HEADER_SIZE)
+        return false;
+    if (store->request.header.len > XENSTORE_PAYLOAD_MAX) {
+        store->broken = true;
+        return false;
+    }
+    return store->taken == HEADER_SIZE + store->request.header.len;
+}
+
+static void finish_request(struct launch_store *store, launch_store_read_fn read, void *arg) {
+    uint32_t len = store->request.header.len;
+
+    store->path[len < LAUNCH_STORE_PATH_SIZE - 1 ? len : 0] = 0;
+    store->taken = 0;
+    answer(store, read, arg);
+}
+
+bool launch_store_serve(struct launch_store *store, struct xenstore_domain_interface *ring, launch_store_read_fn read,
+                        void *arg) {
+    uint32_t cons = store->req_cons, rsp = store->rsp_prod, prod = load(&ring->req_prod);
+
+    if (prod - cons > XENSTORE_RING_SIZE)
+        store->broken = true;
+    while (!store->broken && flush_reply(store, ring) && store->req_cons != prod) {
+        take_byte(store, ring->req[MASK_XENSTORE_IDX(store->req_cons)]);
+        store->req_cons++;
+        if (request_is_whole(store))
+            finish_request(store, read, arg);
+    }
+    publish(&ring->req_cons, store->req_cons);
+    return store->req_cons != cons || store->rsp_prod != rsp;
+}
