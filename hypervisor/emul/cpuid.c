@@ -3,10 +3,10 @@
  * What a PV guest sees of CPUID: the host's features that work in ring 1 and ring 3 without the hypervisor, or with its
  * help; a topology made of the guest's vCPUs; and the hypervisor's own leaves.
  *
- * Feature words are white lists: a bit that is not named here is hidden. Left out on purpose: what a ring 1 kernel cannot
- * use (VME, PSE, PGE, PCID, SMEP, SMAP, UMIP, PKU, LA57, CET, INVPCID, MONITOR, VMX, SVM, SMX), what would need state
- * that vCPUs do not have (MPX, x2APIC, TSC deadline, TSC_ADJUST, debug store, performance monitoring, XSAVES), and 1 GiB
- * pages. User code may execute CPUID natively where the CPU cannot fault it, and then sees the host's.
+ * Feature words are white lists: a bit that is not named here is hidden. Left out on purpose: what a ring 1 kernel
+ * cannot use (VME, PSE, PGE, PCID, SMEP, SMAP, UMIP, PKU, LA57, CET, INVPCID, MONITOR, VMX, SVM, SMX), what would need
+ * state that vCPUs do not have (MPX, x2APIC, TSC deadline, TSC_ADJUST, debug store, performance monitoring, XSAVES),
+ * and 1 GiB pages. User code may execute CPUID natively where the CPU cannot fault it, and then sees the host's.
  */
 #include "internal.h"
 #include <xen/arch-x86/cpuid.h>
@@ -44,10 +44,10 @@ enum { EAX, EBX, ECX, EDX };
      BITS1(18) /* RDSEED */ | BITS1(19) /* ADX */ | BITS1(23) /* CLFLUSHOPT */ | BITS1(24) /* CLWB */ |                \
      BITS1(29) /* SHA */)
 #define L7B_AVX2 BITS1(5)
-#define L7B_AVX512                                                                                                     \
-    (BITS1(16) | BITS1(17) | BITS1(21) | BITS1(26) | BITS1(27) | BITS1(28) | BITS1(30) | BITS1(31))
-#define L7C_PLAIN (BITS1(0) /* PREFETCHWT1 */ | BITS1(8) /* GFNI */ | BITS1(25) /* CLDEMOTE */ |                       \
-                   BITS1(27) /* MOVDIRI */ | BITS1(28) /* MOVDIR64B */)
+#define L7B_AVX512 (BITS1(16) | BITS1(17) | BITS1(21) | BITS1(26) | BITS1(27) | BITS1(28) | BITS1(30) | BITS1(31))
+#define L7C_PLAIN                                                                                                      \
+    (BITS1(0) /* PREFETCHWT1 */ | BITS1(8) /* GFNI */ | BITS1(25) /* CLDEMOTE */ | BITS1(27) /* MOVDIRI */ |           \
+     BITS1(28) /* MOVDIR64B */)
 #define L7C_AVX (BITS1(9) /* VAES */ | BITS1(10) /* VPCLMULQDQ */)
 #define L7C_AVX512 (BITS1(1) | BITS1(6) | BITS1(11) | BITS1(12) | BITS1(14))
 #define L7C_RDPID BITS1(22)
@@ -311,18 +311,23 @@ static void leaf_hypervisor(const struct cpuid_policy_ctx *ctx, u32 leaf, u32 su
         out[ECX] = XEN_CPUID_SIGNATURE_ECX;
         out[EDX] = XEN_CPUID_SIGNATURE_EDX;
         break;
-    case 1: out[EAX] = 4 << 16 | 17; break;
+    case 1:
+        out[EAX] = 4 << 16 | 17;
+        break;
     case 2:
         out[EAX] = 1; /* hypercall page, which kernels of this kind have from their ELF notes and not by the MSR */
         out[EBX] = XEN_CPUID_FIRST_LEAF;
         out[ECX] = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
         break;
-    case 3: leaf_time(ctx, sub, out); break;
+    case 3:
+        leaf_time(ctx, sub, out);
+        break;
     case 5:
         if (sub == 0)
             out[EBX] = ctx->maddr_bits & XEN_CPUID_MACHINE_ADDRESS_WIDTH_MASK;
         break;
-    default: break;
+    default:
+        break;
     }
 }
 

@@ -14,8 +14,7 @@
 static enum emul_result store_memory(struct emul_ctx *ctx, const struct insn *in, const void *buf, size_t len) {
     if (!ctx->ops->write_mem)
         return emul_gp(ctx);
-    return ctx->ops->write_mem(ctx->arg, emul_operand_address(ctx, in), buf, len, &ctx->fault) ? EMUL_DONE
-                                                                                             : EMUL_FAULT;
+    return ctx->ops->write_mem(ctx->arg, emul_operand_address(ctx, in), buf, len, &ctx->fault) ? EMUL_DONE : EMUL_FAULT;
 }
 
 /* SLDT, STR, SMSW: 16 bits in memory, the operand size in a register. */
@@ -80,7 +79,8 @@ enum emul_result emul_group6(struct emul_ctx *ctx, struct insn *in) {
     case 0: /* SLDT */
     case 1: /* STR */
         return store_word(ctx, in, 0);
-    default: return EMUL_UNHANDLED;
+    default:
+        return EMUL_UNHANDLED;
     }
 }
 
@@ -99,9 +99,13 @@ enum emul_result emul_group7(struct emul_ctx *ctx, struct insn *in) {
     case 0: /* SGDT */
     case 1: /* SIDT */
         return store_table(ctx, in);
-    case 4: return do_smsw(ctx, in);
-    case 6: return kernel ? do_lmsw(ctx, in) : EMUL_UNHANDLED;
-    case 7: return kernel && in->mod != 3 ? do_invlpg(ctx, in) : EMUL_UNHANDLED;
-    default: return EMUL_UNHANDLED;
+    case 4:
+        return do_smsw(ctx, in);
+    case 6:
+        return kernel ? do_lmsw(ctx, in) : EMUL_UNHANDLED;
+    case 7:
+        return kernel && in->mod != 3 ? do_invlpg(ctx, in) : EMUL_UNHANDLED;
+    default:
+        return EMUL_UNHANDLED;
     }
 }

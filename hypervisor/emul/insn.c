@@ -77,13 +77,25 @@ bool insn_immediate(struct insn *in, u32 size, u64 *val) {
 
 static bool insn_is_prefix(struct insn *in, u8 b) {
     switch (b) {
-    case 0x66: in->opsize = true; return true;
-    case 0x67: in->addrsize = true; return true;
-    case 0xf0: in->lock = true; return true;
+    case 0x66:
+        in->opsize = true;
+        return true;
+    case 0x67:
+        in->addrsize = true;
+        return true;
+    case 0xf0:
+        in->lock = true;
+        return true;
     case 0xf2:
-    case 0xf3: in->rep = b; return true;
-    case 0x64: in->segment = INSN_SEG_FS; return true;
-    case 0x65: in->segment = INSN_SEG_GS; return true;
+    case 0xf3:
+        in->rep = b;
+        return true;
+    case 0x64:
+        in->segment = INSN_SEG_FS;
+        return true;
+    case 0x65:
+        in->segment = INSN_SEG_GS;
+        return true;
     case 0x26:
     case 0x2e:
     case 0x36:
@@ -92,7 +104,8 @@ static bool insn_is_prefix(struct insn *in, u8 b) {
         if (in->code_bits != 64)
             in->segment = INSN_SEG_OTHER;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 

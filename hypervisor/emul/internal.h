@@ -40,9 +40,9 @@ struct insn {
 
     bool two_byte; /* after 0f */
     u8 opcode;
-    u8 mod, reg, rm;      /* reg and rm with their REX bits */
-    bool rip_relative;    /* ea lacks the address of the next instruction yet */
-    u64 ea;               /* offset within the segment, if mod != 3 */
+    u8 mod, reg, rm;   /* reg and rm with their REX bits */
+    bool rip_relative; /* ea lacks the address of the next instruction yet */
+    u64 ea;            /* offset within the segment, if mod != 3 */
 };
 
 /* Starts on len bytes of 64-bit code at insn. */
@@ -65,11 +65,15 @@ u64 *insn_reg(struct regs *regs, u32 n);
 u64 insn_reg_value(const struct regs *regs, u32 n);
 /* Writes as the CPU does: 4 bytes clear the upper half, 1 and 2 leave the rest. */
 void insn_reg_write(struct regs *regs, u32 n, u32 size, u64 val);
-static inline u64 insn_mask(u32 size) { return size >= 8 ? ~0ull : (1ull << (size * 8)) - 1; }
+static inline u64 insn_mask(u32 size) {
+    return size >= 8 ? ~0ull : (1ull << (size * 8)) - 1;
+}
 
 /* --- emulation --- */
 enum emul_result emul_fault(struct emul_ctx *ctx, u8 vector, u32 error_code);
-static inline enum emul_result emul_gp(struct emul_ctx *ctx) { return emul_fault(ctx, VEC_GP, 0); }
+static inline enum emul_result emul_gp(struct emul_ctx *ctx) {
+    return emul_fault(ctx, VEC_GP, 0);
+}
 /* What a failed decode means to the guest. */
 enum emul_result emul_decode_failed(const struct insn *in);
 /* The instruction is over: RIP, RF, TF. */

@@ -42,23 +42,23 @@ struct msr_constant {
 };
 
 static const struct msr_constant constants[] = {
-    {0x17, 0x17, VENDOR_INTEL, WRITE_REFUSED, 0},        /* PLATFORM_ID */
-    {0x3a, 0x3a, VENDOR_INTEL, WRITE_SAME, 1},           /* FEATURE_CONTROL: locked, nothing on */
-    {0xce, 0xce, VENDOR_INTEL, WRITE_REFUSED, 0},        /* PLATFORM_INFO: no CPUID faulting */
-    {0xfe, 0xfe, VENDOR_ANY, WRITE_REFUSED, 0},          /* MTRRcap: none */
-    {0x174, 0x176, VENDOR_ANY, WRITE_IGNORED, 0},        /* SYSENTER: entries are set by hypercall */
-    {0x179, 0x17a, VENDOR_ANY, WRITE_IGNORED, 0},        /* MCG_CAP: no banks; MCG_STATUS */
-    {0x1a0, 0x1a0, VENDOR_INTEL, WRITE_IGNORED, 0x1801}, /* MISC_ENABLE: fast strings; no BTS, no PEBS */
-    {0x1d9, 0x1d9, VENDOR_ANY, WRITE_SAME, 0},           /* DEBUGCTL */
-    {0x277, 0x277, VENDOR_ANY, WRITE_SAME, 0x050100070406}, /* PAT: WB WT UC- UC WC WP, fixed by the ABI */
-    {0x400, 0x47f, VENDOR_ANY, WRITE_IGNORED, 0},        /* machine check banks */
-    {0xc0000081, 0xc0000084, VENDOR_ANY, WRITE_IGNORED, 0}, /* STAR, LSTAR, CSTAR, SFMASK: as SYSENTER */
-    {0xc0010000, 0xc0010007, VENDOR_AMD, WRITE_IGNORED, 0}, /* performance counters: never count */
-    {0xc0010010, 0xc0010010, VENDOR_AMD, WRITE_IGNORED, 0}, /* SYSCFG */
+    {0x17, 0x17, VENDOR_INTEL, WRITE_REFUSED, 0},                   /* PLATFORM_ID */
+    {0x3a, 0x3a, VENDOR_INTEL, WRITE_SAME, 1},                      /* FEATURE_CONTROL: locked, nothing on */
+    {0xce, 0xce, VENDOR_INTEL, WRITE_REFUSED, 0},                   /* PLATFORM_INFO: no CPUID faulting */
+    {0xfe, 0xfe, VENDOR_ANY, WRITE_REFUSED, 0},                     /* MTRRcap: none */
+    {0x174, 0x176, VENDOR_ANY, WRITE_IGNORED, 0},                   /* SYSENTER: entries are set by hypercall */
+    {0x179, 0x17a, VENDOR_ANY, WRITE_IGNORED, 0},                   /* MCG_CAP: no banks; MCG_STATUS */
+    {0x1a0, 0x1a0, VENDOR_INTEL, WRITE_IGNORED, 0x1801},            /* MISC_ENABLE: fast strings; no BTS, no PEBS */
+    {0x1d9, 0x1d9, VENDOR_ANY, WRITE_SAME, 0},                      /* DEBUGCTL */
+    {0x277, 0x277, VENDOR_ANY, WRITE_SAME, 0x050100070406},         /* PAT: WB WT UC- UC WC WP, fixed by the ABI */
+    {0x400, 0x47f, VENDOR_ANY, WRITE_IGNORED, 0},                   /* machine check banks */
+    {0xc0000081, 0xc0000084, VENDOR_ANY, WRITE_IGNORED, 0},         /* STAR, LSTAR, CSTAR, SFMASK: as SYSENTER */
+    {0xc0010000, 0xc0010007, VENDOR_AMD, WRITE_IGNORED, 0},         /* performance counters: never count */
+    {0xc0010010, 0xc0010010, VENDOR_AMD, WRITE_IGNORED, 0},         /* SYSCFG */
     {0xc0010015, 0xc0010015, VENDOR_AMD, WRITE_IGNORED, 1ul << 24}, /* HWCR: the TSC counts at P0's rate */
     {0xc001001f, 0xc001001f, VENDOR_AMD, WRITE_IGNORED, 1ul << 46}, /* NB_CFG: extended config space is on already */
-    {0xc0010058, 0xc0010058, VENDOR_AMD, WRITE_IGNORED, 0}, /* MMIO config base: none */
-    {0xc0011029, 0xc0011029, VENDOR_AMD, WRITE_IGNORED, 2}, /* DE_CFG: LFENCE serializes */
+    {0xc0010058, 0xc0010058, VENDOR_AMD, WRITE_IGNORED, 0},         /* MMIO config base: none */
+    {0xc0011029, 0xc0011029, VENDOR_AMD, WRITE_IGNORED, 2},         /* DE_CFG: LFENCE serializes */
 };
 
 static const struct msr_constant *find_constant(const struct emul_msr_ctx *ctx, u32 msr) {
@@ -139,14 +139,27 @@ bool emul_rdmsr(const struct emul_msr_ctx *ctx, u32 msr, u64 *val) {
         if (ctx->read_spec)
             *val = ctx->read_spec(ctx->arg);
         return ctx->read_spec;
-    case MSR_APIC_BASE: *val = apic_base(ctx); return true;
-    case MSR_UCODE_REV: *val = ctx->microcode_rev; return true;
-    case MSR_EFER: *val = efer(ctx); return true;
-    case MSR_FS_BASE: return read_base(ctx, EMUL_FS_BASE, val);
-    case MSR_GS_BASE: return read_base(ctx, EMUL_GS_BASE, val);
-    case MSR_KERNEL_GS_BASE: return read_base(ctx, EMUL_GS_BASE_USER, val);
-    case MSR_TSC_AUX: *val = ctx->tsc_aux; return ctx->write_tsc_aux;
-    default: return read_constant(ctx, msr, val);
+    case MSR_APIC_BASE:
+        *val = apic_base(ctx);
+        return true;
+    case MSR_UCODE_REV:
+        *val = ctx->microcode_rev;
+        return true;
+    case MSR_EFER:
+        *val = efer(ctx);
+        return true;
+    case MSR_FS_BASE:
+        return read_base(ctx, EMUL_FS_BASE, val);
+    case MSR_GS_BASE:
+        return read_base(ctx, EMUL_GS_BASE, val);
+    case MSR_KERNEL_GS_BASE:
+        return read_base(ctx, EMUL_GS_BASE_USER, val);
+    case MSR_TSC_AUX:
+        if (ctx->write_tsc_aux)
+            *val = ctx->tsc_aux;
+        return ctx->write_tsc_aux;
+    default:
+        return read_constant(ctx, msr, val);
     }
 }
 
@@ -154,14 +167,23 @@ bool emul_wrmsr(const struct emul_msr_ctx *ctx, u32 msr, u64 val) {
     switch (msr) {
     case MSR_SPEC_CTRL:
     case MSR_PRED_CMD:
-    case MSR_FLUSH_CMD: return write_spec(ctx, msr, val);
-    case MSR_APIC_BASE: return val == apic_base(ctx);
-    case MSR_UCODE_REV: return val == 0; /* how a kernel asks for the revision anew */
-    case MSR_EFER: return val == efer(ctx);
-    case MSR_FS_BASE: return write_base(ctx, EMUL_FS_BASE, val);
-    case MSR_GS_BASE: return write_base(ctx, EMUL_GS_BASE, val);
-    case MSR_KERNEL_GS_BASE: return write_base(ctx, EMUL_GS_BASE_USER, val);
-    case MSR_TSC_AUX: return write_tsc_aux(ctx, val);
-    default: return write_constant(ctx, msr, val);
+    case MSR_FLUSH_CMD:
+        return write_spec(ctx, msr, val);
+    case MSR_APIC_BASE:
+        return val == apic_base(ctx);
+    case MSR_UCODE_REV:
+        return val == 0; /* how a kernel asks for the revision anew */
+    case MSR_EFER:
+        return val == efer(ctx);
+    case MSR_FS_BASE:
+        return write_base(ctx, EMUL_FS_BASE, val);
+    case MSR_GS_BASE:
+        return write_base(ctx, EMUL_GS_BASE, val);
+    case MSR_KERNEL_GS_BASE:
+        return write_base(ctx, EMUL_GS_BASE_USER, val);
+    case MSR_TSC_AUX:
+        return write_tsc_aux(ctx, val);
+    default:
+        return write_constant(ctx, msr, val);
     }
 }

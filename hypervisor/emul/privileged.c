@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Privileged instructions of a guest: what faulted is decoded, checked against the guest's mode, and done through the
- * callbacks. Two tables say which opcodes there are; whatever they lack is the guest's own #GP: IRET, HLT (kernels block
- * by hypercall), SWAPGS, SYSRET, SYSEXIT, RDPMC, INVD, LGDT, LIDT, LLDT, LTR, INVPCID among them.
+ * callbacks. Two tables say which opcodes there are; whatever they lack is the guest's own #GP: IRET, HLT (kernels
+ * block by hypercall), SWAPGS, SYSRET, SYSEXIT, RDPMC, INVD, LGDT, LIDT, LLDT, LTR, INVPCID among them.
  */
 #include "internal.h"
 
@@ -188,18 +188,9 @@ static const insn_handler one_byte[256] = {
 };
 
 static const insn_handler two_byte[256] = {
-    [0x00] = emul_group6,
-    [0x01] = emul_group7,
-    [0x06] = do_clts,
-    [0x09] = do_wbinvd,
-    [0x20] = do_mov_cr,
-    [0x21] = do_mov_dr,
-    [0x22] = do_mov_cr,
-    [0x23] = do_mov_dr,
-    [0x30] = do_wrmsr,
-    [0x31] = emul_rdtsc,
-    [0x32] = do_rdmsr,
-    [0xa2] = do_cpuid,
+    [0x00] = emul_group6, [0x01] = emul_group7, [0x06] = do_clts,   [0x09] = do_wbinvd,
+    [0x20] = do_mov_cr,   [0x21] = do_mov_dr,   [0x22] = do_mov_cr, [0x23] = do_mov_dr,
+    [0x30] = do_wrmsr,    [0x31] = emul_rdtsc,  [0x32] = do_rdmsr,  [0xa2] = do_cpuid,
 };
 
 /* A LOCK prefix suits none of these instructions. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writes of a guest kernel to its own page tables, which are mapped read-only: the instruction becomes one update of one
- * 8-byte entry. Knows what kernels use on page-table entries, with exact flags, and nothing else.
+ * Writes of a guest kernel to its own page tables, which are mapped read-only: the instruction becomes one update of
+ * one 8-byte entry. Knows what kernels use on page-table entries, with exact flags, and nothing else.
  */
 #include "internal.h"
 
@@ -75,21 +75,39 @@ static const struct opcode two_byte[256] = {
 /* Group 1 by ModRM.reg; ADC, SBB and CMP are not ours. */
 static bool group1_kind(u8 reg, enum pt_write_kind *kind) {
     switch (reg & 7) {
-    case 0: *kind = PT_WRITE_ADD; return true;
-    case 1: *kind = PT_WRITE_OR; return true;
-    case 4: *kind = PT_WRITE_AND; return true;
-    case 5: *kind = PT_WRITE_SUB; return true;
-    case 6: *kind = PT_WRITE_XOR; return true;
-    default: return false;
+    case 0:
+        *kind = PT_WRITE_ADD;
+        return true;
+    case 1:
+        *kind = PT_WRITE_OR;
+        return true;
+    case 4:
+        *kind = PT_WRITE_AND;
+        return true;
+    case 5:
+        *kind = PT_WRITE_SUB;
+        return true;
+    case 6:
+        *kind = PT_WRITE_XOR;
+        return true;
+    default:
+        return false;
     }
 }
 
 static bool bit_group_kind(u8 reg, enum pt_write_kind *kind) {
     switch (reg & 7) {
-    case 5: *kind = PT_WRITE_BTS; return true;
-    case 6: *kind = PT_WRITE_BTR; return true;
-    case 7: *kind = PT_WRITE_BTC; return true;
-    default: return false;
+    case 5:
+        *kind = PT_WRITE_BTS;
+        return true;
+    case 6:
+        *kind = PT_WRITE_BTR;
+        return true;
+    case 7:
+        *kind = PT_WRITE_BTC;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -137,20 +155,30 @@ static bool decode_moffs(struct insn *in, struct pt_write *w) {
 
 static bool decode_operands(struct insn *in, enum form form, struct pt_write *w) {
     switch (form) {
-    case FORM_STRING: return decode_string(in, w);
-    case FORM_MOFFS: return decode_moffs(in, w);
-    default: break;
+    case FORM_STRING:
+        return decode_string(in, w);
+    case FORM_MOFFS:
+        return decode_moffs(in, w);
+    default:
+        break;
     }
     if (!insn_modrm(in) || in->mod == 3)
         return false;
     switch (form) {
-    case FORM_REG: return decode_register(in, w);
-    case FORM_IMM: return group1_kind(in->reg, &w->kind) && insn_immediate(in, MIN(w->width, 4), &w->operand);
-    case FORM_IMM8: return group1_kind(in->reg, &w->kind) && insn_immediate(in, 1, &w->operand);
-    case FORM_MOVI: return !(in->reg & 7) && insn_immediate(in, MIN(w->width, 4), &w->operand);
-    case FORM_BIT: return decode_bit(in, w);
-    case FORM_BITI: return decode_bit_immediate(in, w);
-    default: return false;
+    case FORM_REG:
+        return decode_register(in, w);
+    case FORM_IMM:
+        return group1_kind(in->reg, &w->kind) && insn_immediate(in, MIN(w->width, 4), &w->operand);
+    case FORM_IMM8:
+        return group1_kind(in->reg, &w->kind) && insn_immediate(in, 1, &w->operand);
+    case FORM_MOVI:
+        return !(in->reg & 7) && insn_immediate(in, MIN(w->width, 4), &w->operand);
+    case FORM_BIT:
+        return decode_bit(in, w);
+    case FORM_BITI:
+        return decode_bit_immediate(in, w);
+    default:
+        return false;
     }
 }
 
@@ -228,19 +256,29 @@ static u64 sub_flags(const struct pt_write *w, u64 a, u64 b, u64 res) {
 
 static u64 compute_value(const struct pt_write *w, u64 old) {
     switch (w->kind) {
-    case PT_WRITE_OR: return old | w->operand;
-    case PT_WRITE_AND: return old & w->operand;
-    case PT_WRITE_XOR: return old ^ w->operand;
+    case PT_WRITE_OR:
+        return old | w->operand;
+    case PT_WRITE_AND:
+        return old & w->operand;
+    case PT_WRITE_XOR:
+        return old ^ w->operand;
     case PT_WRITE_ADD:
-    case PT_WRITE_XADD: return old + w->operand;
-    case PT_WRITE_SUB: return old - w->operand;
-    case PT_WRITE_BTS: return old | 1ull << w->operand;
-    case PT_WRITE_BTR: return old & ~(1ull << w->operand);
-    case PT_WRITE_BTC: return old ^ 1ull << w->operand;
-    case PT_WRITE_CMPXCHG: return old == w->compare ? w->operand : old;
+    case PT_WRITE_XADD:
+        return old + w->operand;
+    case PT_WRITE_SUB:
+        return old - w->operand;
+    case PT_WRITE_BTS:
+        return old | 1ull << w->operand;
+    case PT_WRITE_BTR:
+        return old & ~(1ull << w->operand);
+    case PT_WRITE_BTC:
+        return old ^ 1ull << w->operand;
+    case PT_WRITE_CMPXCHG:
+        return old == w->compare ? w->operand : old;
     case PT_WRITE_MOV:
     case PT_WRITE_XCHG:
-    case PT_WRITE_STOS: break;
+    case PT_WRITE_STOS:
+        break;
     }
     return w->operand;
 }
@@ -250,17 +288,23 @@ static u64 compute_flags(const struct pt_write *w, u64 old, u64 res, u64 before)
     switch (w->kind) {
     case PT_WRITE_OR:
     case PT_WRITE_AND:
-    case PT_WRITE_XOR: return logic_flags(w, res);
+    case PT_WRITE_XOR:
+        return logic_flags(w, res);
     case PT_WRITE_ADD:
-    case PT_WRITE_XADD: return add_flags(w, old, w->operand, res);
-    case PT_WRITE_SUB: return sub_flags(w, old, w->operand, res);
-    case PT_WRITE_CMPXCHG: return sub_flags(w, w->compare, old, (w->compare - old) & insn_mask(w->width));
+    case PT_WRITE_XADD:
+        return add_flags(w, old, w->operand, res);
+    case PT_WRITE_SUB:
+        return sub_flags(w, old, w->operand, res);
+    case PT_WRITE_CMPXCHG:
+        return sub_flags(w, w->compare, old, (w->compare - old) & insn_mask(w->width));
     case PT_WRITE_BTS:
     case PT_WRITE_BTR:
-    case PT_WRITE_BTC: return (before & ~FLAG_CF) | (old >> w->operand & 1 ? FLAG_CF : 0);
+    case PT_WRITE_BTC:
+        return (before & ~FLAG_CF) | (old >> w->operand & 1 ? FLAG_CF : 0);
     case PT_WRITE_MOV:
     case PT_WRITE_XCHG:
-    case PT_WRITE_STOS: break;
+    case PT_WRITE_STOS:
+        break;
     }
     return before;
 }

@@ -43,9 +43,9 @@ struct emul_ops {
     bool (*check_write)(void *arg, u64 va, size_t len, struct emul_fault *fault);
     u64 (*segment_base)(void *arg, enum emul_segment seg);
 
-    bool (*read_cr)(void *arg, u32 cr, u64 *val);  /* 0, 2, 3, 4; cr0 has the guest's TS */
-    bool (*write_cr)(void *arg, u32 cr, u64 val);  /* CLTS and LMSW come here as cr0 */
-    bool (*read_dr)(void *arg, u32 dr, u64 *val);  /* 0-3, 6, 7 (4 and 5 arrive as 6 and 7 without CR4.DE) */
+    bool (*read_cr)(void *arg, u32 cr, u64 *val); /* 0, 2, 3, 4; cr0 has the guest's TS */
+    bool (*write_cr)(void *arg, u32 cr, u64 val); /* CLTS and LMSW come here as cr0 */
+    bool (*read_dr)(void *arg, u32 dr, u64 *val); /* 0-3, 6, 7 (4 and 5 arrive as 6 and 7 without CR4.DE) */
     bool (*write_dr)(void *arg, u32 dr, u64 val);
     bool (*read_msr)(void *arg, u32 msr, u64 *val); /* see emul_rdmsr() */
     bool (*write_msr)(void *arg, u32 msr, u64 val);
@@ -85,15 +85,26 @@ enum emul_result emul_invalid_opcode(struct emul_ctx *ctx);
 /* --- Writes to page tables -------------------------------------------------------------------------------------- */
 
 enum pt_write_kind {
-    PT_WRITE_MOV, PT_WRITE_XCHG, PT_WRITE_CMPXCHG, PT_WRITE_OR, PT_WRITE_AND, PT_WRITE_XOR, PT_WRITE_ADD,
-    PT_WRITE_SUB, PT_WRITE_XADD, PT_WRITE_BTS, PT_WRITE_BTR, PT_WRITE_BTC, PT_WRITE_STOS,
+    PT_WRITE_MOV,
+    PT_WRITE_XCHG,
+    PT_WRITE_CMPXCHG,
+    PT_WRITE_OR,
+    PT_WRITE_AND,
+    PT_WRITE_XOR,
+    PT_WRITE_ADD,
+    PT_WRITE_SUB,
+    PT_WRITE_XADD,
+    PT_WRITE_BTS,
+    PT_WRITE_BTR,
+    PT_WRITE_BTC,
+    PT_WRITE_STOS,
 };
 
 /* One decoded instruction of a 64-bit guest kernel that writes within one aligned 8-byte word. */
 struct pt_write {
     enum pt_write_kind kind;
-    u64 addr;       /* effective linear address of the operand (for bit operations: of the word with the bit) */
-    u8 width;       /* 1, 2, 4 or 8 bytes */
+    u64 addr; /* effective linear address of the operand (for bit operations: of the word with the bit) */
+    u8 width; /* 1, 2, 4 or 8 bytes */
     u8 insn_len;
     u8 reg;         /* XCHG, XADD: the register that gets the old value, as encoded */
     bool high_byte; /* and it is AH, CH, DH or BH */
@@ -108,8 +119,9 @@ struct pt_write_ctx {
 };
 
 /*
- * Decodes the instruction at insn (len bytes are there, up to 15). Returns 0, -EINVAL for an instruction that is not one
- * of ours or crosses an 8-byte boundary, -E2BIG if more bytes are needed. The caller compares addr with the fault address.
+ * Decodes the instruction at insn (len bytes are there, up to 15). Returns 0, -EINVAL for an instruction that is not
+ * one of ours or crosses an 8-byte boundary, -E2BIG if more bytes are needed. The caller compares addr with the fault
+ * address.
  */
 int emul_decode_pt_write(const u8 *insn, size_t len, const struct regs *regs, const struct pt_write_ctx *ctx,
                          struct pt_write *out);
@@ -127,19 +139,19 @@ struct cpuid_policy_ctx {
     void (*host)(void *arg, u32 leaf, u32 sub, u32 out[4]); /* raw CPUID of this CPU */
     void *arg;
     u32 vcpu_id, nr_vcpus;
-    u64 cr4;             /* the guest's: user mode's CPUID.OSXSAVE follows it */
-    bool kernel_view;    /* asked with the forced-emulation prefix: OSXSAVE is set wherever XSAVE is, kernels rely on it */
-    bool tsc_aux;        /* TSC_AUX is switched with the vCPU: RDTSCP and RDPID are offered */
-    u64 xcr0;            /* the guest's: size of the XSAVE area in use */
-    u64 xfeatures;       /* XCR0 bits that guests may set; 0: XSAVE is not offered */
-    bool tsc_invariant;  /* the hypervisor vouches for a constant TSC */
-    bool spec_ctrl;      /* IBRS/IBPB/STIBP/SSBD MSRs are offered */
+    u64 cr4;          /* the guest's: user mode's CPUID.OSXSAVE follows it */
+    bool kernel_view; /* asked with the forced-emulation prefix: OSXSAVE is set wherever XSAVE is, kernels rely on it */
+    bool tsc_aux;     /* TSC_AUX is switched with the vCPU: RDTSCP and RDPID are offered */
+    u64 xcr0;         /* the guest's: size of the XSAVE area in use */
+    u64 xfeatures;    /* XCR0 bits that guests may set; 0: XSAVE is not offered */
+    bool tsc_invariant; /* the hypervisor vouches for a constant TSC */
+    bool spec_ctrl;     /* IBRS/IBPB/STIBP/SSBD MSRs are offered */
     u32 tsc_khz;
-    u32 tsc_mul;         /* as in vcpu_time_info */
+    u32 tsc_mul; /* as in vcpu_time_info */
     s8 tsc_shift;
     u64 tsc_offset_ns;
     u32 tsc_incarnation;
-    u8 maddr_bits;       /* width of machine addresses the guest may see in its page tables */
+    u8 maddr_bits; /* width of machine addresses the guest may see in its page tables */
 };
 
 void emul_cpuid(const struct cpuid_policy_ctx *ctx, u32 leaf, u32 sub, u32 out[4]);
@@ -157,11 +169,11 @@ struct emul_msr_ctx {
     u64 (*read_spec)(void *arg);
     void *arg;
     u32 vcpu_id;
-    bool amd;          /* AMD or Hygon, else Intel and the like */
-    bool nx;           /* EFER.NXE is on */
+    bool amd;                                  /* AMD or Hygon, else Intel and the like */
+    bool nx;                                   /* EFER.NXE is on */
     void (*write_tsc_aux)(void *arg, u32 val); /* NULL: TSC_AUX is not offered */
-    u32 tsc_aux;       /* RDTSCP's value for this vCPU */
-    u64 microcode_rev; /* MSR 0x8b as the host reads it */
+    u32 tsc_aux;                               /* RDTSCP's value for this vCPU */
+    u64 microcode_rev;                         /* MSR 0x8b as the host reads it */
 };
 
 /* False: #GP(0). */
