@@ -16,26 +16,31 @@ bool firmware_sum_ok(const u8 *p, size_t len) {
     return sum == 0;
 }
 
-u64 firmware_scan(u64 start, size_t len, bool (*found)(u64 maddr)) {
-    for (u64 at = start & ~15ul; at < start + len; at += 16)
-        if (found(at))
-            return at;
+u64 firmware_scan(u64 start, size_t len, firmware_match_fn match) {
+    const u8 *p = firmware_map(start, len);
+    for (size_t at = 0; p && at + 16 <= len; at += 16)
+        if (match(p + at, len - at))
+            return start + at;
     return 0;
 }
 
-u64 firmware_scan_bios(u64 bios_start, bool (*found)(u64 maddr)) {
+u64 firmware_scan_bios(u64 bios_start, firmware_match_fn match) {
     const u8 *ebda_segment = firmware_map(0x40e, 2);
     u64 ebda = ebda_segment ? (u64)get16(ebda_segment) << 4 : 0;
     u64 at = 0;
 
     if (ebda >= 0x400 && ebda < 0xa0000)
-        at = firmware_scan(ebda, 1024, found);
-    return at ? at : firmware_scan(bios_start, 0x100000 - bios_start, found);
+        at = firmware_scan(ebda, 1024, match);
+    return at ? at : firmware_scan(bios_start, 0x100000 - bios_start, match);
 }
 
-static bool is_rsdp(u64 maddr) {
-    const u8 *p = firmware_map(maddr, RSDP_V1_SIZE);
-    return p && memcmp(p, "RSD PTR ", 8) == 0 && firmware_sum_ok(p, RSDP_V1_SIZE);
+static bool is_rsdp(const u8 *p, size_t left) {
+    return p[0] == 'R' && left >= RSDP_V1_SIZE && memcmp(p, "RSD PTR ", 8) == 0 && firmware_sum_ok(p, RSDP_V1_SIZE);
+}
+
+static bool is_rsdp_at(u64 maddr) {
+    const u8 *p = maddr ? firmware_map(maddr, RSDP_V1_SIZE) : NULL;
+    return p && is_rsdp(p, RSDP_V1_SIZE);
 }
 
 struct acpi_table acpi_table_at(u64 maddr) {
@@ -102,7 +107,7 @@ static void parse_table(u64 maddr, struct platform_info *info) {
 }
 
 bool acpi_init(u64 rsdp_hint, struct platform_info *info) {
-    u64 rsdp = rsdp_hint && is_rsdp(rsdp_hint) ? rsdp_hint : firmware_scan_bios(0xe0000, is_rsdp);
+    u64 rsdp = is_rsdp_at(rsdp_hint) ? rsdp_hint : firmware_scan_bios(0xe0000, is_rsdp);
     if (!rsdp)
         return false;
 

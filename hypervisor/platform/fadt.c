@@ -88,7 +88,7 @@ static bool parse_s5_package(const u8 *p, size_t len, struct platform_info *info
 static void dsdt_find_s5(struct acpi_table t, struct platform_info *info) {
     for (u32 at = ACPI_HEADER_SIZE + 2; at + 4 < t.len; at++) {
         const u8 *p = t.p + at;
-        if (memcmp(p, "_S5_", 4) != 0)
+        if (p[0] != '_' || memcmp(p, "_S5_", 4) != 0)
             continue;
         bool named = p[-1] == AML_NAME || (p[-1] == '\\' && p[-2] == AML_NAME);
         if (named && parse_s5_package(p + 4, t.len - at - 4, info))

@@ -18,10 +18,12 @@ static inline u32 get32(const u8 *p) { return get16(p) | (u32)get16(p + 2) << 16
 static inline u64 get64(const u8 *p) { return get32(p) | (u64)get32(p + 4) << 32; }
 /* The bytes of a whole structure sum up to zero. */
 bool firmware_sum_ok(const u8 *p, size_t len);
-/* Steps through [start, start + len) by 16 for a signature; calls found() till it returns true. */
-u64 firmware_scan(u64 start, size_t len, bool (*found)(u64 maddr));
+/* Steps through [start, start + len) by 16 until match(), given the bytes there and how many are left, is true. Returns
+ * the machine address, 0: nothing. */
+typedef bool (*firmware_match_fn)(const u8 *p, size_t left);
+u64 firmware_scan(u64 start, size_t len, firmware_match_fn match);
 /* Scans the first KiB of the extended BIOS data area and the BIOS area; 0: nothing. */
-u64 firmware_scan_bios(u64 bios_start, bool (*found)(u64 maddr));
+u64 firmware_scan_bios(u64 bios_start, firmware_match_fn match);
 
 /* A table that was found whole and with a right checksum; p NULL: none. */
 struct acpi_table {

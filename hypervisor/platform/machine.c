@@ -9,11 +9,15 @@
 
 struct platform_info platform;
 
-/* The direct map covers the first 4 GiB, and firmware keeps its tables there. */
+/* Firmware keeps its tables below 4 GiB: in RAM, which the direct map has, or in something else. */
 const u8 *firmware_map(u64 at, size_t len) {
     if (at >= GiB(4) || len > GiB(4) - at)
         return NULL;
-    return maddr_to_virt(maddr(at));
+    u8 *p = maddr_to_virt(maddr(at));
+    for (u64 page = ALIGN_DOWN((u64)p, PAGE_SIZE); page < (u64)p + len; page += PAGE_SIZE)
+        if (!hyp_is_mapped(page))
+            return mmio_map(maddr(at), len);
+    return p;
 }
 
 static void set_isa_identity(void) {

@@ -11,9 +11,9 @@ enum mp_type { MP_CPU = 0, MP_IOAPIC = 2 };
 #define MP_HEADER_SIZE 44
 #define MP_POINTER_SIZE 16
 
-static bool is_mp_pointer(u64 maddr) {
-    const u8 *p = firmware_map(maddr, MP_POINTER_SIZE);
-    return p && memcmp(p, "_MP_", 4) == 0 && p[8] == 1 && firmware_sum_ok(p, MP_POINTER_SIZE);
+static bool is_mp_pointer(const u8 *p, size_t left) {
+    return p[0] == '_' && left >= MP_POINTER_SIZE && memcmp(p, "_MP_", 4) == 0 && p[8] == 1 &&
+           firmware_sum_ok(p, MP_POINTER_SIZE);
 }
 
 static void parse_mp_entry(struct platform_info *info, const u8 *e) {
