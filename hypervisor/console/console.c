@@ -8,10 +8,10 @@
 #include <pv/platform.h>
 #include <pv/time.h>
 
-#define POLL_NS TIME_MS(20)    /* looking for input without an interrupt */
-#define RESEND_NS TIME_MS(1)   /* the UART was full */
+#define POLL_NS TIME_MS(20)  /* looking for input without an interrupt */
+#define RESEND_NS TIME_MS(1) /* the UART was full */
 #define MESSAGE_SIZE 512
-#define MAX_KEYS 64            /* in one visit */
+#define MAX_KEYS 64 /* in one visit */
 #define PREFIX "paravane: "
 
 /* A ticket lock of its own: spin locks know their CPU, and printk() works before there are any. */
@@ -73,8 +73,12 @@ void console_start(void) {
     console_work();
 }
 
-bool console_is_batch(void) { return options.batch; }
-void console_set_ops(const struct console_ops *ops) { WRITE_ONCE(console_ops, ops); }
+bool console_is_batch(void) {
+    return options.batch;
+}
+void console_set_ops(const struct console_ops *ops) {
+    WRITE_ONCE(console_ops, ops);
+}
 
 void console_set_raw(bool raw) {
     console_lock();
@@ -87,10 +91,9 @@ void console_set_raw(bool raw) {
 void console_send(void) {
     if (synchronous)
         tx_drain();
-    else if (tx_pump())
+    else if (tx_pump() && !timer_is_set(&work_timer))
         timer_set(&work_timer, this_cpu()->id, time_now() + RESEND_NS);
 }
-
 
 /* The text as lines, each with the prefix; the last one needs no \n. */
 static void put_message(const char *text, size_t n) {

@@ -123,7 +123,9 @@ static void refill(struct guest_console *gc, u64 tick) {
     }
 }
 
-static void charge(u32 *budget, u64 used) { *budget -= (u32)MIN(*budget, used); }
+static void charge(u32 *budget, u64 used) {
+    *budget -= (u32)MIN(*budget, used);
+}
 
 /* Moves what the budgets allow; true if the ring was emptied. *moved: something was taken. */
 static bool move_output(struct guest_console *gc, bool *moved) {
@@ -250,9 +252,15 @@ void console_guest_set_ready_text(struct guest_console *gc, const char *text) {
     console_unlock();
 }
 
-bool console_guest_ready(const struct guest_console *gc) { return READ_ONCE(gc->ready); }
-u64 console_guest_ready_time(const struct guest_console *gc) { return READ_ONCE(gc->ready_time); }
-struct domain *console_guest_domain(const struct guest_console *gc) { return READ_ONCE(gc->d); }
+bool console_guest_ready(const struct guest_console *gc) {
+    return READ_ONCE(gc->ready);
+}
+u64 console_guest_ready_time(const struct guest_console *gc) {
+    return READ_ONCE(gc->ready_time);
+}
+struct domain *console_guest_domain(const struct guest_console *gc) {
+    return READ_ONCE(gc->d);
+}
 
 void console_expect_ready(void) {
     WRITE_ONCE(expect_ready, true);

@@ -86,11 +86,11 @@ u32 ring_put_input(struct xencons_interface *r, u32 *in_prod, const char *buf, u
 
 /* --- mux.c: who has the line --- */
 struct mux {
-    bool raw;                     /* one guest, as it is */
+    bool raw; /* one guest, as it is */
     bool colour;
-    bool line_start;              /* the cursor is at the start of a line */
-    struct guest_console *owner;  /* whose partial line is shown */
-    struct guest_console *focus;  /* who gets the input */
+    bool line_start;             /* the cursor is at the start of a line */
+    struct guest_console *owner; /* whose partial line is shown */
+    struct guest_console *focus; /* who gets the input */
 };
 extern struct mux mux;
 void mux_guest_write(struct guest_console *gc, const char *buf, size_t n);
@@ -104,8 +104,21 @@ void mux_set_ready_text(struct guest_console *gc, const char *text);
 /* --- keys.c: the escape key and the commands behind it --- */
 #define KEY_ESCAPE 0x1d /* Ctrl-] */
 enum key_command {
-    KEY_NOTHING, KEY_INPUT, KEY_FOCUS, KEY_NEXT, KEY_PREVIOUS, KEY_HELP, KEY_TABLE, KEY_INFO, KEY_PAUSE, KEY_RESUME,
-    KEY_DESTROY, KEY_RESTART, KEY_POWER_OFF, KEY_REBOOT, KEY_UNKNOWN
+    KEY_NOTHING,
+    KEY_INPUT,
+    KEY_FOCUS,
+    KEY_NEXT,
+    KEY_PREVIOUS,
+    KEY_HELP,
+    KEY_TABLE,
+    KEY_INFO,
+    KEY_PAUSE,
+    KEY_RESUME,
+    KEY_DESTROY,
+    KEY_RESTART,
+    KEY_POWER_OFF,
+    KEY_REBOOT,
+    KEY_UNKNOWN
 };
 struct key_action {
     enum key_command command;

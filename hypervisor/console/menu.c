@@ -81,7 +81,9 @@ static void say_info(void) {
                 heap_free_count() >> (20 - PAGE_SHIFT), ms / 1000, ms % 1000);
 }
 
-static void help_line(const char *text) { console_say("-- %s", text); }
+static void help_line(const char *text) {
+    console_say("-- %s", text);
+}
 
 static void run_guest_command(enum key_command command, const struct console_ops *ops) {
     switch (command) {

@@ -2,8 +2,8 @@
 /*
  * The multiplexer: many writers, one serial line. A guest's bytes gather in its line buffer and go out as a whole line
  * with its name before it. Only the guest in focus has its partial line (a prompt) shown while it grows; when another
- * writer interrupts, that line is broken, and shown again after what interrupted it. Guests out of focus cannot move the
- * cursor: their control characters and escape sequences are dropped.
+ * writer interrupts, that line is broken, and shown again after what interrupted it. Guests out of focus cannot move
+ * the cursor: their control characters and escape sequences are dropped.
  */
 #include "internal.h"
 #include <pv/time.h>
@@ -12,7 +12,9 @@
 
 struct mux mux = {.line_start = true};
 
-static void put_text(const char *s) { tx_put(s, strlen(s)); }
+static void put_text(const char *s) {
+    tx_put(s, strlen(s));
+}
 
 static void new_line(void) {
     tx_put("\r\n", 2);

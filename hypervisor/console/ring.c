@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * The ABI's console ring page, seen from the back end. The guest can write all of it at any time: each of its indices is
- * read once and checked, ours are kept outside. Indices run freely modulo 2^32; with prod - cons over the ring's size the
- * content is garbage and the ring is taken for empty from there on.
+ * The ABI's console ring page, seen from the back end. The guest can write all of it at any time: each of its indices
+ * is read once and checked, ours are kept outside. Indices run freely modulo 2^32; with prod - cons over the ring's
+ * size the content is garbage and the ring is taken for empty from there on.
  */
 #include "internal.h"
 
 #define OUT_SIZE sizeof(((struct xencons_interface *)0)->out)
 #define IN_SIZE sizeof(((struct xencons_interface *)0)->in)
 
-static void barrier(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static void barrier(void) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 /* A guest's page may carry indices from an earlier life. */
 void ring_attach(const struct xencons_interface *r, u32 *out_cons, u32 *in_prod) {

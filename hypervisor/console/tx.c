@@ -6,8 +6,8 @@
 #include "internal.h"
 #include <pv/platform.h>
 
-#define TX_SIZE 32768u       /* a power of two */
-#define WAIT_READS 1000000u  /* status reads before a line counts as dead: over a second, for 16 bytes */
+#define TX_SIZE 32768u      /* a power of two */
+#define WAIT_READS 1000000u /* status reads before a line counts as dead: over a second, for 16 bytes */
 
 static char buffer[TX_SIZE];
 static u64 prod, cons;
@@ -21,8 +21,12 @@ void tx_init(struct uart *u, bool debug_port) {
     dead = !u->base;
 }
 
-u32 tx_room(void) { return (u32)(TX_SIZE - (prod - cons)); }
-u64 tx_total(void) { return prod; }
+u32 tx_room(void) {
+    return (u32)(TX_SIZE - (prod - cons));
+}
+u64 tx_total(void) {
+    return prod;
+}
 
 /* Sends up to one FIFO from the buffer. */
 static void send_some(void) {

@@ -13,8 +13,12 @@ enum uart_bits {
 };
 #define UART_CLOCK 115200
 
-static u8 rd(const struct uart *u, u8 reg) { return u->ops->read(u->base, reg); }
-static void wr(const struct uart *u, u8 reg, u8 value) { u->ops->write(u->base, reg, value); }
+static u8 rd(const struct uart *u, u8 reg) {
+    return u->ops->read(u->base, reg);
+}
+static void wr(const struct uart *u, u8 reg, u8 value) {
+    u->ops->write(u->base, reg, value);
+}
 
 static bool is_present(const struct uart *u) {
     wr(u, UART_SCRATCH, 0x5a);
@@ -46,7 +50,9 @@ void uart_enable_input_interrupt(struct uart *u) {
         wr(u, UART_IER, IER_RECEIVED);
 }
 
-bool uart_can_send(const struct uart *u) { return u->base && (rd(u, UART_LSR) & LSR_EMPTY); }
+bool uart_can_send(const struct uart *u) {
+    return u->base && (rd(u, UART_LSR) & LSR_EMPTY);
+}
 
 void uart_send(const struct uart *u, const char *buf, u32 n) {
     for (u32 i = 0; i < n; i++)

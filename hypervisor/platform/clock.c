@@ -87,7 +87,9 @@ void platform_init_time(void) {
         time_set_wallclock(now_sec - now / TIME_SEC(1), 0);
 }
 
-u64 time_now(void) { return likely(ready) ? time_tsc_to_ns(time_scale(), rdtsc()) : 0; }
+u64 time_now(void) {
+    return likely(ready) ? time_tsc_to_ns(time_scale(), rdtsc()) : 0;
+}
 
 void platform_delay_us(u32 us) {
     if (!tsc_khz) {

@@ -4,8 +4,15 @@
 #include <pv/x86.h>
 
 enum cmos_reg {
-    CMOS_SECOND = 0, CMOS_MINUTE = 2, CMOS_HOUR = 4, CMOS_DAY = 7, CMOS_MONTH = 8, CMOS_YEAR = 9, CMOS_A = 10,
-    CMOS_B = 11, CMOS_CENTURY = 0x32,
+    CMOS_SECOND = 0,
+    CMOS_MINUTE = 2,
+    CMOS_HOUR = 4,
+    CMOS_DAY = 7,
+    CMOS_MONTH = 8,
+    CMOS_YEAR = 9,
+    CMOS_A = 10,
+    CMOS_B = 11,
+    CMOS_CENTURY = 0x32,
 };
 #define CMOS_UPDATING 0x80
 #define CMOS_PORT_ABSENT 0xff

@@ -8,6 +8,8 @@
 enum fadt_offset {
     FADT_DSDT = 40,
     FADT_SCI_INT = 46,
+    FADT_SMI_CMD = 48,
+    FADT_ACPI_ENABLE = 52,
     FADT_PM1A_CNT = 64,
     FADT_PM1B_CNT = 68,
     FADT_PM_TMR = 76,
@@ -126,6 +128,8 @@ void fadt_parse(struct acpi_table t, struct platform_info *info) {
     info->sci_gsi = get16(t.p + FADT_SCI_INT);
     info->pm_timer_port = timer <= 0xffff ? (u16)timer : 0;
     info->pm_timer_32bit = flags & FADT_TMR_32BIT;
+    info->smi_command = port_reg(get32(t.p + FADT_SMI_CMD), 1);
+    info->acpi_enable = t.p[FADT_ACPI_ENABLE];
     info->pm1a = port_reg(get32(t.p + FADT_PM1A_CNT), 2);
     info->pm1b = port_reg(get32(t.p + FADT_PM1B_CNT), 2);
     info->no_legacy = t.p[8] >= 2 && (get16(t.p + FADT_BOOT_ARCH) & BOOT_ARCH_NO_RTC);

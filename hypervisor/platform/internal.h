@@ -13,9 +13,15 @@
 const u8 *firmware_map(u64 maddr, size_t len);
 
 /* Firmware tables are packed: no member can be trusted to be aligned. */
-static inline u16 get16(const u8 *p) { return (u16)(p[0] | p[1] << 8); }
-static inline u32 get32(const u8 *p) { return get16(p) | (u32)get16(p + 2) << 16; }
-static inline u64 get64(const u8 *p) { return get32(p) | (u64)get32(p + 4) << 32; }
+static inline u16 get16(const u8 *p) {
+    return (u16)(p[0] | p[1] << 8);
+}
+static inline u32 get32(const u8 *p) {
+    return get16(p) | (u32)get16(p + 2) << 16;
+}
+static inline u64 get64(const u8 *p) {
+    return get32(p) | (u64)get32(p + 4) << 32;
+}
 /* The bytes of a whole structure sum up to zero. */
 bool firmware_sum_ok(const u8 *p, size_t len);
 /* Steps through [start, start + len) by 16 until match(), given the bytes there and how many are left, is true. Returns

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The local APIC, in xAPIC (memory mapped) or x2APIC (MSR) mode: set-up, interrupts to other CPUs, end of interrupt, and
- * the one-shot timer, by TSC deadline where the CPU has it, else by its own counter. Each CPU touches its own only.
+ * The local APIC, in xAPIC (memory mapped) or x2APIC (MSR) mode: set-up, interrupts to other CPUs, end of interrupt,
+ * and the one-shot timer, by TSC deadline where the CPU has it, else by its own counter. Each CPU touches its own only.
  */
 #include "internal.h"
 #include <pv/regs.h>
@@ -9,10 +9,25 @@
 #include <pv/x86.h>
 
 enum apic_reg {
-    APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_SVR = 0xf0,
-    APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330,
-    APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
-    APIC_TIMER_INIT = 0x380, APIC_TIMER_COUNT = 0x390, APIC_TIMER_DIVIDE = 0x3e0, APIC_VERSION = 0x30,
+    APIC_ID = 0x20,
+    APIC_TPR = 0x80,
+    APIC_EOI = 0xb0,
+    APIC_LDR = 0xd0,
+    APIC_DFR = 0xe0,
+    APIC_SVR = 0xf0,
+    APIC_ESR = 0x280,
+    APIC_ICR = 0x300,
+    APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_THERMAL = 0x330,
+    APIC_LVT_PERF = 0x340,
+    APIC_LVT_LINT0 = 0x350,
+    APIC_LVT_LINT1 = 0x360,
+    APIC_LVT_ERROR = 0x370,
+    APIC_TIMER_INIT = 0x380,
+    APIC_TIMER_COUNT = 0x390,
+    APIC_TIMER_DIVIDE = 0x3e0,
+    APIC_VERSION = 0x30,
 };
 
 #define APIC_BASE_X2 BIT(10)
@@ -98,9 +113,13 @@ void apic_init_cpu(void) {
     }
 }
 
-u32 apic_own_id(void) { return xapic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID); }
+u32 apic_own_id(void) {
+    return xapic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
+}
 
-void apic_eoi(void) { apic_write(APIC_EOI, 0); }
+void apic_eoi(void) {
+    apic_write(APIC_EOI, 0);
+}
 
 static void write_icr(u32 apic_id, u32 low) {
     if (!xapic) {
@@ -115,10 +134,18 @@ static void write_icr(u32 apic_id, u32 low) {
     apic_write(APIC_ICR, low);
 }
 
-void apic_send_ipi(u32 apic_id, u8 vector) { write_icr(apic_id, ICR_FIXED | ICR_ASSERT | vector); }
-void apic_send_nmi(u32 apic_id) { write_icr(apic_id, ICR_NMI | ICR_ASSERT); }
-void apic_send_init(u32 apic_id) { write_icr(apic_id, ICR_INIT | ICR_ASSERT); }
-void apic_send_startup(u32 apic_id, u8 page) { write_icr(apic_id, ICR_STARTUP | ICR_ASSERT | page); }
+void apic_send_ipi(u32 apic_id, u8 vector) {
+    write_icr(apic_id, ICR_FIXED | ICR_ASSERT | vector);
+}
+void apic_send_nmi(u32 apic_id) {
+    write_icr(apic_id, ICR_NMI | ICR_ASSERT);
+}
+void apic_send_init(u32 apic_id) {
+    write_icr(apic_id, ICR_INIT | ICR_ASSERT);
+}
+void apic_send_startup(u32 apic_id, u8 page) {
+    write_icr(apic_id, ICR_STARTUP | ICR_ASSERT | page);
+}
 
 /* --- timer --- */
 
@@ -128,7 +155,9 @@ void apic_timer_start_count(void) {
     apic_write(APIC_TIMER_INIT, ~0u);
 }
 
-u32 apic_timer_count(void) { return apic_read(APIC_TIMER_COUNT); }
+u32 apic_timer_count(void) {
+    return apic_read(APIC_TIMER_COUNT);
+}
 
 static void program_deadline(u64 deadline_ns, u64 now) {
     u64 tsc = 0; /* disarms */

@@ -33,13 +33,20 @@ void platform_init(maddr_t rsdp) {
         printk("neither ACPI nor MP tables: one CPU, no device interrupts");
     pic_mask();
     ioapic_init();
-    printk("%u CPUs, %u IO-APICs, %s", platform.nr_cpus, platform.nr_ioapics,
-           x86_features.x2apic ? "x2APIC" : "xAPIC");
+    printk("%u CPUs, %u IO-APICs, %s", platform.nr_cpus, platform.nr_ioapics, x86_features.x2apic ? "x2APIC" : "xAPIC");
 }
 
-static u8 uart_port_read(u16 base, u8 reg) { return inb((u16)(base + reg)); }
-static void uart_port_write(u16 base, u8 reg, u8 value) { outb((u16)(base + reg), value); }
+static u8 uart_port_read(u16 base, u8 reg) {
+    return inb((u16)(base + reg));
+}
+static void uart_port_write(u16 base, u8 reg, u8 value) {
+    outb((u16)(base + reg), value);
+}
 const struct uart_ops platform_uart_ops = {uart_port_read, uart_port_write};
 
-bool platform_has_debug_port(void) { return inb(DEBUG_PORT) == DEBUG_PORT; }
-void platform_debug_port_write(char c) { outb(DEBUG_PORT, (u8)c); }
+bool platform_has_debug_port(void) {
+    return inb(DEBUG_PORT) == DEBUG_PORT;
+}
+void platform_debug_port_write(char c) {
+    outb(DEBUG_PORT, (u8)c);
+}

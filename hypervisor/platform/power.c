@@ -7,6 +7,7 @@
 #include "internal.h"
 #include <pv/x86.h>
 
+#define PM1_SCI_ENABLE 1
 #define PM1_SLEEP_ENABLE (1 << 13)
 #define SLEEP_CONTROL_ENABLE (1 << 5)
 #define WAIT_US 50000
@@ -54,9 +55,21 @@ void platform_reboot(void) {
     stop();
 }
 
+/* PM1 control registers obey only once the firmware has handed them over, which sets their bit SCI_EN. */
+static void take_over_from_firmware(void) {
+    if (!platform.pm1a.port || !platform.pm1a.size || !platform.smi_command.size || !platform.acpi_enable)
+        return;
+    if (inw((u16)platform.pm1a.address) & PM1_SCI_ENABLE)
+        return;
+    outb((u16)platform.smi_command.address, platform.acpi_enable);
+    for (u32 i = 0; i < 1000 && !(inw((u16)platform.pm1a.address) & PM1_SCI_ENABLE); i++)
+        platform_delay_us(300);
+}
+
 static void power_off_acpi(void) {
     if (!platform.have_s5)
         return;
+    take_over_from_firmware();
     reg_write(&platform.sleep_control, (u32)platform.slp_typ_a << 2 | SLEEP_CONTROL_ENABLE);
     reg_write(&platform.pm1a, (u32)platform.slp_typ_a << 10 | PM1_SLEEP_ENABLE);
     reg_write(&platform.pm1b, (u32)platform.slp_typ_b << 10 | PM1_SLEEP_ENABLE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters of known rate: the ACPI PM timer, the HPET, and channel 2 of the PIT, in this order; and the frequencies that
- * CPUID may tell, which make measuring unnecessary.
+ * Counters of known rate: the ACPI PM timer, the HPET, and channel 2 of the PIT, in this order; and the frequencies
+ * that CPUID may tell, which make measuring unnecessary.
  */
 #include "internal.h"
 #include <pv/x86.h>
@@ -21,8 +21,12 @@ enum pit_port { PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43, PIT_GATE = 0x61 };
 
 static volatile u8 *hpet;
 
-static u64 pm_timer_read(void) { return inl(platform.pm_timer_port); }
-static u64 hpet_read(void) { return mmio_read32(hpet + HPET_COUNTER); }
+static u64 pm_timer_read(void) {
+    return inl(platform.pm_timer_port);
+}
+static u64 hpet_read(void) {
+    return mmio_read32(hpet + HPET_COUNTER);
+}
 
 static u64 pit_read(void) {
     outb(PIT_COMMAND, PIT_CH2_LATCH);

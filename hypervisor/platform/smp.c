@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Starting the other CPUs, one by one: INIT, then STARTUP with the page of the trampoline. The trampoline and the tables
- * it runs on lie in four pages of low memory that boot must not have given to anyone.
+ * Starting the other CPUs, one by one: INIT, then STARTUP with the page of the trampoline. The trampoline and the
+ * tables it runs on lie in four pages of low memory that boot must not have given to anyone.
  */
 #include "internal.h"
 #include "trampoline.h"
@@ -17,7 +17,9 @@ static struct trampoline_mailbox *mailbox(void) {
     return maddr_to_virt(maddr(TRAMPOLINE_ADDRESS + TRAMPOLINE_MAILBOX));
 }
 
-static u64 *low_table(u32 n) { return maddr_to_virt(maddr(TRAMPOLINE_ADDRESS + (n + 1) * PAGE_SIZE)); }
+static u64 *low_table(u32 n) {
+    return maddr_to_virt(maddr(TRAMPOLINE_ADDRESS + (n + 1) * PAGE_SIZE));
+}
 
 /* L4, L3, L2: the first 2 MiB at their own address, and the hypervisor's half of the address space. */
 static void build_tables(const struct cpu *c) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // sources: platform/acpi.c platform/madt.c platform/fadt.c platform/mptable.c platform/rtc.c
-/* The firmware's tables: what good ones yield, that broken ones (cut short, wrong sums, wild lengths and addresses, random
- * bytes) are left aside without a read outside them, and the dates of the battery clock. */
+/* The firmware's tables: what good ones yield, that broken ones (cut short, wrong sums, wild lengths and addresses,
+ * random bytes) are left aside without a read outside them, and the dates of the battery clock. */
 #include "host.h"
 #include <cmocka.h>
 #include "../../hypervisor/platform/internal.h"
@@ -18,8 +18,12 @@ const u8 *firmware_map(u64 at, size_t len) {
 
 static struct platform_info info;
 
-static void put32(u32 at, u32 v) { memcpy(memory + at, &v, 4); }
-static void put64(u32 at, u64 v) { memcpy(memory + at, &v, 8); }
+static void put32(u32 at, u32 v) {
+    memcpy(memory + at, &v, 4);
+}
+static void put64(u32 at, u64 v) {
+    memcpy(memory + at, &v, 8);
+}
 static void fix_sum(u32 at, u32 len, u32 sum_at) {
     u8 sum = 0;
     memory[at + sum_at] = 0;
@@ -34,7 +38,15 @@ static void table(u32 at, const char *signature, u32 len) {
     fix_sum(at, len, 9);
 }
 
-enum { RSDP = 0xf0040, XSDT = 0x100000, RSDT = 0x100200, MADT = 0x101000, FADT = 0x102000, DSDT = 0x103000, HPET = 0x104000 };
+enum {
+    RSDP = 0xf0040,
+    XSDT = 0x100000,
+    RSDT = 0x100200,
+    MADT = 0x101000,
+    FADT = 0x102000,
+    DSDT = 0x103000,
+    HPET = 0x104000
+};
 
 static u32 madt_end;
 static void madt_add(const u8 *entry, u8 len) {
@@ -43,8 +55,8 @@ static void madt_add(const u8 *entry, u8 len) {
 }
 
 static void write_madt(void) {
-    static const u8 cpu0[] = {0, 8, 0, 0, 1, 0, 0, 0}, cpu1[] = {0, 8, 1, 2, 1, 0, 0, 0}, absent[] = {0, 8, 2, 4, 0, 0, 0, 0},
-                    x2[] = {9, 16, 0, 0, 0x2c, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0},
+    static const u8 cpu0[] = {0, 8, 0, 0, 1, 0, 0, 0}, cpu1[] = {0, 8, 1, 2, 1, 0, 0, 0},
+                    absent[] = {0, 8, 2, 4, 0, 0, 0, 0}, x2[] = {9, 16, 0, 0, 0x2c, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0},
                     io[] = {1, 12, 5, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, over[] = {2, 10, 0, 0, 2, 0, 0, 0, 0x0d, 0};
     put32(MADT + 36, 0xfee00000);
     madt_end = MADT + 44;
@@ -61,6 +73,8 @@ static void write_fadt(void) {
     static const u8 s5[] = {0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 0x05, 0x00, 0x00, 0x00};
     put32(FADT + 40, DSDT);
     memory[FADT + 46] = 9;
+    put32(FADT + 48, 0xb2);
+    memory[FADT + 52] = 2;
     put32(FADT + 64, 0x604);
     put32(FADT + 76, 0x608);
     put32(FADT + 112, 1 << 8 | 1 << 10);
@@ -133,6 +147,8 @@ static void good_tables_tell_all(void **state) {
     assert_true(info.pm1a.port);
     assert_int_equal(info.pm1a.address, 0x604);
     assert_int_equal(info.pm1b.size, 0);
+    assert_int_equal(info.smi_command.address, 0xb2);
+    assert_int_equal(info.acpi_enable, 2);
     assert_int_equal(info.reset.address, 0xcf9);
     assert_int_equal(info.reset_value, 0x0f);
 }
@@ -231,10 +247,11 @@ static void damaged_tables_do_no_harm(void **state) {
 
 static void mp_tables_serve_without_acpi(void **state) {
     (void)state;
-    static const u8 config[] = {0, 0, 0x14, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  /* CPU 0 */
-                                0, 1, 0x14, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  /* CPU 1 */
-                                0, 3, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  /* disabled */
-                                1, 0, 'I', 'S', 'A', ' ', ' ', ' ', 2, 2, 0x11, 1, 0, 0, 0xc0, 0xfe, 3};
+    static const u8 config[] = {
+        0, 0, 0x14, 3,   0,   0,   0,   0,   0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, /* CPU 0 */
+        0, 1, 0x14, 1,   0,   0,   0,   0,   0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, /* CPU 1 */
+        0, 3, 0x14, 0,   0,   0,   0,   0,   0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, /* disabled */
+        1, 0, 'I',  'S', 'A', ' ', ' ', ' ', 2, 2, 0x11, 1, 0, 0, 0xc0, 0xfe, 3};
     memcpy(memory + 0xf5a80, "_MP_", 4);
     put32(0xf5a84, 0xf5b00);
     memory[0xf5a88] = 1;
@@ -254,7 +271,10 @@ static void mp_tables_serve_without_acpi(void **state) {
 
 static void dates_become_seconds(void **state) {
     (void)state;
-    static const struct { struct rtc_fields f; u64 want; } cases[] = {
+    static const struct {
+        struct rtc_fields f;
+        u64 want;
+    } cases[] = {
         {{0x00, 0x00, 0x00, 0x01, 0x01, 0x70, 0x19, 2}, 0}, /* the epoch: 0, as if there were no clock */
         {{0x01, 0x00, 0x00, 0x01, 0x01, 0x70, 0x19, 2}, 1},
         {{0x59, 0x59, 0x23, 0x29, 0x02, 0x24, 0x20, 2}, 1709251199}, /* a leap day */

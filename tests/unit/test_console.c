@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// sources: console/console.c console/guest.c console/keys.c console/log.c console/menu.c console/mux.c console/options.c console/ring.c console/table.c console/tx.c console/uart.c
-/* The console as a whole before a UART of our own: what stands on the line when host and guests write, what the keys do,
- * and that a guest that floods or lies is held. */
+// sources: console/console.c console/guest.c console/keys.c console/log.c console/menu.c console/mux.c
+// sources: console/options.c console/ring.c console/table.c console/tx.c console/uart.c
+/* The console as a whole before a UART of our own: what stands on the line when host and guests write, what the keys
+ * do, and that a guest that floods or lies is held. */
 #include "host.h"
 #include <cmocka.h>
 #include <pv/mm.h>
@@ -44,20 +45,32 @@ static void uart_write(u16 base, u8 reg, u8 value) {
 }
 static const struct uart_ops ops = {uart_read, uart_write};
 
-bool platform_has_debug_port(void) { return false; }
-void platform_debug_port_write(char c) { (void)c; }
+bool platform_has_debug_port(void) {
+    return false;
+}
+void platform_debug_port_write(char c) {
+    (void)c;
+}
 bool platform_route_isa_irq(u32 irq, u8 vector, u32 apic_id) {
     (void)apic_id;
     assert_int_equal(vector, CONSOLE_VECTOR);
     return irq == 4;
 }
-void timer_init(struct timer *t, void (*fn)(void *arg), void *arg) { *t = (struct timer){.fn = fn, .arg = arg}; }
+void timer_init(struct timer *t, void (*fn)(void *arg), void *arg) {
+    *t = (struct timer){.fn = fn, .arg = arg};
+}
 void timer_set(struct timer *t, u32 cpu, u64 at) {
     (void)t;
     (void)cpu;
     timer_at = at;
 }
-u64 heap_free_count(void) { return 256 * 100; }
+bool timer_is_set(const struct timer *t) {
+    (void)t;
+    return timer_at != TIME_NEVER;
+}
+u64 heap_free_count(void) {
+    return 256 * 100;
+}
 int evtchn_bind_host(struct domain *d, evtchn_handler_fn fn, void *arg, u32 *port) {
     (void)d;
     (void)arg;

@@ -96,7 +96,7 @@ static void garbage_input_consumer_resets(void **state) {
     assert_int_equal(ring_put_input(page, &in_prod, "ab", 2), 2);
     assert_int_equal(page->in_prod, 0x1234567a);
     assert_memory_equal(page->in + 0x278, "ab", 2); /* 0x12345678 modulo 1024 */
-    page->in_prod = 7; /* the guest's scribble does not matter */
+    page->in_prod = 7;                              /* the guest's scribble does not matter */
     assert_int_equal(ring_put_input(page, &in_prod, "c", 1), 1);
     assert_int_equal(page->in_prod, 0x1234567b);
 }

@@ -2,15 +2,15 @@
 /*
  * console: the host's log, the serial line, and its sharing among guests.
  *
- * All output goes through one lock and one transmit buffer. Guests write by console_io or through the ABI's console ring
- * page; the multiplexer puts whole lines with a prefix on the line, except for a single guest, which has it raw. Input
- * goes to the guest in focus; Ctrl-] is the escape key for the host menu.
+ * All output goes through one lock and one transmit buffer. Guests write by console_io or through the ABI's console
+ * ring page; the multiplexer puts whole lines with a prefix on the line, except for a single guest, which has it raw.
+ * Input goes to the guest in focus; Ctrl-] is the escape key for the host menu.
  *
  * Order of calls at boot:
  *     console_init(command line, &platform_uart_ops)   at entry, needs nothing: printk() works, output is synchronous
- *     console_start()     after apic_init_cpu() and platform_init_time(): input interrupt or polling, asynchronous output
- *     console_set_ops(), console_guest_create() ...    by whoever starts guests
- * and then console_interrupt() for vector CONSOLE_VECTOR and console_work() for CPU_REQ_WORK, on any CPU, without locks.
+ *     console_start()     after apic_init_cpu() and platform_init_time(): input interrupt or polling, asynchronous
+ * output console_set_ops(), console_guest_create() ...    by whoever starts guests and then console_interrupt() for
+ * vector CONSOLE_VECTOR and console_work() for CPU_REQ_WORK, on any CPU, without locks.
  *
  * Lock: one inside, taken after every other lock. It is not held while hooks or event channels are called.
  */

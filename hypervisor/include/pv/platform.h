@@ -10,8 +10,9 @@
  *     platform_init_time()         5-10 ms unless CPUID tells the frequencies; time_now() is valid afterwards
  *     platform_route_irq(...)      as the console asks
  *     platform_start_cpus()        last
- * AP: cpu_ap_main(c) with its own stack and c->hyp_root loaded, IF=0, flat boot GDT of the trampoline, no IDT: loads its
- * GDT, IDT and TSS, calls apic_init_cpu(), then sets c->online (which platform_start_cpus() waits for).
+ * AP: cpu_ap_main(c) with its own stack and c->hyp_root loaded, IF=0, no IDT, and flat segments of a GDT that is no
+ * longer mapped: it loads its GDT, IDT and TSS, calls apic_init_cpu(), then sets c->online, which platform_start_cpus()
+ * waits for. Physical 0x8000-0xbfff must be RAM that belongs to nobody: the CPUs start there.
  */
 #ifndef PV_PLATFORM_H
 #define PV_PLATFORM_H
@@ -56,8 +57,8 @@ struct platform_info {
     u16 pm_timer_port; /* 0: none */
     bool pm_timer_32bit;
     u64 hpet_address; /* 0: none */
-    struct platform_reg reset, sleep_control, pm1a, pm1b;
-    u8 reset_value, slp_typ_a, slp_typ_b;
+    struct platform_reg reset, sleep_control, pm1a, pm1b, smi_command;
+    u8 reset_value, slp_typ_a, slp_typ_b, acpi_enable;
     bool have_s5;
     bool no_legacy; /* the FADT says that there are no 8042, no RTC... (microvm) */
     u16 sci_gsi;
