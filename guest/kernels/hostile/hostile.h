@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The groups of attacks, and how their outcome is reported. */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <sdk/sdk.h>
+
+void attack_maps(void);
+void attack_descriptors(void);
+void attack_frames(void);
+void attack_pointers(void);
+void attack_machine(void);
+void attack_resources(void);
+void attack_vcpus(void);
+/* Attacks that must end this domain; returns if `name` is unknown or the domain survived. */
+void attack_to_the_end(const char *name);
+
+/* Pass if the hypervisor said no. Returns true then. */
+bool refused(const char *name, long rc);
+/* Pass if the probe ended in any trap. */
+bool trapped(const char *name, const struct probe *p);
+
+/* An address in each part of the range the ABI reserves for the hypervisor, but M2P and gate. */
+extern const unsigned long reserved_addresses[6];
+
+/* In code.S */
+void code_raw_iret(void *frame), code_ud(void *arg), code_on_stack(void *stack), code_user(void);
+
+#endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What can be used up or taken from others: memory, event channels, grants.
+ */
+#include "hostile.h"
+
+static void attack_memory(void)
+{
+    domid_t self = DOMID_SELF, other = 0x7fe0;
+    long max = hv_memory_op(XENMEM_maximum_reservation, &self), now = hv_memory_op(XENMEM_current_reservation, &self);
+    xen_pfn_t frame = start_info->nr_pages + 1000;
+    struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
+    long got = 0;
+
+    refused("memory.other_domain", hv_memory_op(XENMEM_current_reservation, &other));
+    set_xen_guest_handle(r.extent_start, &frame);
+    frame = 0xffffffffff;
+    test_equal("memory.decrease_wild", hv_memory_op(XENMEM_decrease_reservation, &r), 0);
+    frame = virt_to_mfn(pt_root());
+    hv_memory_op(XENMEM_decrease_reservation, &r);
+    test_pass("memory.decrease_live_root");
+    if (max - now > 4096) {
+        test_skip("memory.beyond_limit", "this domain's limit is too far away");
+        return;
+    }
+    while (got <= max - now + 16) {
+        frame = start_info->nr_pages + 1000 + (unsigned long)got;
+        if (hv_memory_op(XENMEM_populate_physmap, &r) != 1)
+            break;
+        got++;
+    }
+    test_check("memory.beyond_limit", got <= max - now, "got %ld frames, %ld allowed", got, max - now);
+}
+
+static void attack_events(void)
+{
+    struct evtchn_alloc_unbound op = {.dom = 1, .remote_dom = 0};
+    struct evtchn_bind_pirq pirq = {.pirq = 0xffffff};
+    unsigned first = 0, count = 0;
+    long port;
+
+    for (unsigned n = 100; n < 5000; n++)
+        if (event_send(n) >= 0)
+            count++;
+    test_equal("event.send_sweep", count, 0);
+    for (count = 0; count < 5000 && (port = event_alloc_unbound(DOMID_SELF, DOMID_SELF)) > 0; count++)
+        first = first ? first : (unsigned)port;
+    test_check("event.exhaust", count < 4096, "got %u ports", count);
+    printf("INFO %u ports, from %u\n", count, first);
+    for (unsigned n = first; count && n < 4200; n++)
+        count -= !event_close(n);
+    test_equal("event.all_closed", count, 0);
+    port = event_alloc_unbound(DOMID_SELF, DOMID_SELF);
+    test_check("event.alloc_again", port > 0, "%ld", port);
+    event_close((unsigned)port);
+    refused("event.for_other", hv_event_channel_op(EVTCHNOP_alloc_unbound, &op));
+    refused("event.pirq", hv_event_channel_op(EVTCHNOP_bind_pirq, &pirq));
+    refused("event.virq_vcpu", event_bind_virq(VIRQ_TIMER, ~0U));
+    refused("event.virq_number", event_bind_virq(~0U, 0));
+    if (!is_privileged())
+        refused("event.virq_of_dom0", event_bind_virq(VIRQ_DOM_EXC, 0));
+}
+
+static int16_t map_status(uint64_t va, uint32_t flags, grant_ref_t ref, domid_t dom)
+{
+    struct gnttab_map_grant_ref op = {.host_addr = va, .flags = flags, .ref = ref, .dom = dom};
+    long rc = hv_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
+
+    return rc ? (int16_t)rc : op.status;
+}
+
+static int16_t unmap_status(uint64_t va, uint32_t handle)
+{
+    struct gnttab_unmap_grant_ref op = {.host_addr = va, .handle = handle};
+    long rc = hv_grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1);
+
+    return rc ? (int16_t)rc : op.status;
+}
+
+static void attack_grants(void)
+{
+    static unsigned long frames[4];
+    struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 0x7fffffff};
+    unsigned ok = 0;
+
+    set_xen_guest_handle(setup.frame_list, frames);
+    refused("grant.setup_many", hv_grant_table_op(GNTTABOP_setup_table, &setup, 1) ?: setup.status);
+    setup = (struct gnttab_setup_table){.dom = 0x7fe0, .nr_frames = 1};
+    set_xen_guest_handle(setup.frame_list, frames);
+    refused("grant.setup_other", hv_grant_table_op(GNTTABOP_setup_table, &setup, 1) ?: setup.status);
+    for (grant_ref_t ref = 0; ref < 600; ref++)
+        ok += map_status(SCRATCH_VA, GNTMAP_host_map, ref, 0) == GNTST_okay;
+    test_equal("grant.map_sweep", ok, 0);
+    refused("grant.map_ref", map_status(SCRATCH_VA, GNTMAP_host_map, ~0U, 0));
+    refused("grant.map_domain", map_status(SCRATCH_VA, GNTMAP_host_map, 1, 0x7fe0));
+    refused("grant.map_flags", map_status(SCRATCH_VA, 0, 1, 0));
+    refused("grant.map_reserved", map_status(HYPERVISOR_VIRT_START, GNTMAP_host_map, 1, 0));
+    for (uint32_t handle = 0; handle < 600; handle++)
+        ok += unmap_status(SCRATCH_VA, handle) == GNTST_okay;
+    test_equal("grant.unmap_sweep", ok, 0);
+    refused("grant.unmap_wild", unmap_status(SCRATCH_VA, ~0U));
+    refused("grant.many", hv_grant_table_op(GNTTABOP_map_grant_ref, (void *)0x1000, ~0U));
+}
+
+static void attack_poll(void)
+{
+    evtchn_port_t ports[2] = {0xffffffff, 0x7fffffff};
+    struct sched_poll poll = {.nr_ports = 2, .timeout = 1};
+
+    set_xen_guest_handle(poll.ports, ports);
+    refused("poll.wild_ports", hv_sched_op(SCHEDOP_poll, &poll));
+}
+
+void attack_resources(void)
+{
+    pt_make(SCRATCH_VA);
+    attack_memory();
+    attack_events();
+    attack_grants();
+    attack_poll();
+}
