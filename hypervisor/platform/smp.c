@@ -11,7 +11,8 @@
 #define ARRIVE_US 20000 /* two STARTUPs; the second only reaches a CPU that missed the first */
 #define ONLINE_US 1000000
 
-extern const u8 trampoline_start[], trampoline_end[];
+extern const u8 trampoline_start[];
+extern const u32 trampoline_size;
 
 static struct trampoline_mailbox *mailbox(void) {
     return maddr_to_virt(maddr(TRAMPOLINE_ADDRESS + TRAMPOLINE_MAILBOX));
@@ -34,7 +35,7 @@ static void build_tables(const struct cpu *c) {
 }
 
 static void prepare(struct cpu *c) {
-    memcpy(maddr_to_virt(maddr(TRAMPOLINE_ADDRESS)), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    memcpy(maddr_to_virt(maddr(TRAMPOLINE_ADDRESS)), trampoline_start, trampoline_size);
     build_tables(c);
     *mailbox() = (struct trampoline_mailbox){
         .cr3 = virt_to_maddr(c->hyp_root).a,

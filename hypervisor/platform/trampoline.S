@@ -20,7 +20,7 @@
 
         .section .rodata.trampoline, "a"
         .balign 16
-        .globl trampoline_start, trampoline_end
+        .globl trampoline_start, trampoline_size
         .code16
 trampoline_start:
         cli
@@ -65,6 +65,9 @@ gdt_pointer:
         .word   . - gdt - 1
         .long   AT(gdt)
 trampoline_end:
+        .balign 4
+trampoline_size:
+        .long   trampoline_end - trampoline_start
 
         .text
 trampoline_high:
