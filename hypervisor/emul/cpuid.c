@@ -22,12 +22,13 @@ enum { EAX, EBX, ECX, EDX };
 /* Leaf 1 */
 #define L1D_PAE_ETC                                                                                                    \
     (BITS1(0) /* FPU */ | BITS1(2) /* DE */ | BITS1(4) /* TSC */ | BITS1(5) /* MSR */ | BITS1(6) /* PAE */ |           \
-     BITS1(7) /* MCE */ | BITS1(8) /* CX8 */ | BITS1(9) /* APIC */ | BITS1(11) /* SEP */ | BITS1(14) /* MCA */ |       \
+     BITS1(7) /* MCE */ | BITS1(8) /* CX8 */ | BITS1(9) /* APIC */ | L1D_SEP | BITS1(14) /* MCA */ |                   \
      BITS1(15) /* CMOV */ | BITS1(16) /* PAT */)
 #define L1D_SIMD                                                                                                       \
     (BITS1(19) /* CLFLUSH */ | BITS1(23) /* MMX */ | BITS1(24) /* FXSR */ | BITS1(25) /* SSE */ |                      \
      BITS1(26) /* SSE2 */ | BITS1(27) /* SS */)
 #define L1D_HTT BITS1(28)
+#define L1D_SEP BITS1(11)
 #define L1C_XSAVE BITS1(26)
 #define L1C_OSXSAVE BITS1(27)
 #define L1C_HYPERVISOR BITS1(31)
@@ -91,6 +92,13 @@ static void clear(u32 out[4]) {
     memset(out, 0, 4 * sizeof(out[0]));
 }
 
+static bool is_amd(const struct cpuid_policy_ctx *ctx) {
+    u32 out[4];
+
+    host(ctx, 0, 0, out);
+    return out[ECX] == 0x444d4163 /* "cAMD" */ || out[ECX] == 0x656e6975 /* "uine" of HygonGenuine */;
+}
+
 static bool has_xsave(const struct cpuid_policy_ctx *ctx) {
     return (ctx->xfeatures & XSTATE_FP_SSE) == XSTATE_FP_SSE;
 }
@@ -146,6 +154,8 @@ static void leaf_1(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
     if (out[ECX] & L1C_XSAVE && osxsave)
         out[ECX] |= L1C_OSXSAVE;
     out[EDX] = (out[EDX] & (L1D_PAE_ETC | L1D_SIMD)) | (ctx->nr_vcpus > 1 ? L1D_HTT : 0);
+    if (is_amd(ctx))
+        out[EDX] &= ~L1D_SEP; /* these have no SYSENTER in long mode */
 }
 
 /* Caches: all levels belong to one core but the last ones, which the host's cores share, to the package. */
@@ -171,22 +181,6 @@ static void leaf_7(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
         out[EBX] = out[ECX] = out[EDX] = 0;
     } else {
         clear(out);
-    }
-}
-
-static void leaf_b(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
-    enum { TYPE_SMT = 1, TYPE_CORE = 2 };
-
-    clear(out);
-    out[ECX] = sub & 0xff;
-    out[EDX] = apic_id(ctx);
-    if (sub == 0) {
-        out[EBX] = 1;
-        out[ECX] |= TYPE_SMT << 8;
-    } else if (sub == 1) {
-        out[EAX] = package_shift(ctx);
-        out[EBX] = ctx->nr_vcpus;
-        out[ECX] |= TYPE_CORE << 8;
     }
 }
 
@@ -225,13 +219,6 @@ static void leaf_d(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
 }
 
 /* --- extended leaves --- */
-
-static bool is_amd(const struct cpuid_policy_ctx *ctx) {
-    u32 out[4];
-
-    host(ctx, 0, 0, out);
-    return out[ECX] == 0x444d4163 /* "cAMD" */ || out[ECX] == 0x656e6975 /* "uine" of HygonGenuine */;
-}
 
 static void leaf_ext_0(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
     (void)ctx;
@@ -285,11 +272,11 @@ static void leaf_as_host(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]
 /* --- the hypervisor's leaves --- */
 
 static void leaf_time(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out[4]) {
-    enum { TSC_RELIABLE = 2, TSC_RDTSCP = 4, MODE_NATIVE = 2 };
+    enum { TSC_RELIABLE = 2, TSC_RDTSCP = 4, MODE_DEFAULT = 0, MODE_NATIVE = 2 };
 
     if (sub == 0) {
         out[EAX] = (ctx->tsc_invariant ? TSC_RELIABLE : 0) | (ctx->tsc_aux ? TSC_RDTSCP : 0);
-        out[EBX] = MODE_NATIVE;
+        out[EBX] = ctx->tsc_invariant ? MODE_NATIVE : MODE_DEFAULT; /* Linux makes the TSC its clock for the former */
         out[ECX] = ctx->tsc_khz;
         out[EDX] = ctx->tsc_incarnation;
     } else if (sub == 1) {
@@ -337,8 +324,7 @@ typedef void (*leaf_filter)(const struct cpuid_policy_ctx *ctx, u32 sub, u32 out
 
 /* Leaves without an entry are all zero. */
 static const leaf_filter basic[MAX_BASIC + 1] = {
-    [0x0] = leaf_0, [0x1] = leaf_1, [0x2] = leaf_as_host, [0x4] = leaf_4,
-    [0x7] = leaf_7, [0xb] = leaf_b, [0xd] = leaf_d,
+    [0x0] = leaf_0, [0x1] = leaf_1, [0x2] = leaf_as_host, [0x4] = leaf_4, [0x7] = leaf_7, [0xd] = leaf_d,
 };
 
 static const leaf_filter extended[(MAX_EXTENDED & 0xffff) + 1] = {

@@ -42,23 +42,25 @@ struct msr_constant {
 };
 
 static const struct msr_constant constants[] = {
-    {0x17, 0x17, VENDOR_INTEL, WRITE_REFUSED, 0},                   /* PLATFORM_ID */
-    {0x3a, 0x3a, VENDOR_INTEL, WRITE_SAME, 1},                      /* FEATURE_CONTROL: locked, nothing on */
-    {0xce, 0xce, VENDOR_INTEL, WRITE_REFUSED, 0},                   /* PLATFORM_INFO: no CPUID faulting */
-    {0xfe, 0xfe, VENDOR_ANY, WRITE_REFUSED, 0},                     /* MTRRcap: none */
-    {0x174, 0x176, VENDOR_ANY, WRITE_IGNORED, 0},                   /* SYSENTER: entries are set by hypercall */
-    {0x179, 0x17a, VENDOR_ANY, WRITE_IGNORED, 0},                   /* MCG_CAP: no banks; MCG_STATUS */
-    {0x1a0, 0x1a0, VENDOR_INTEL, WRITE_IGNORED, 0x1801},            /* MISC_ENABLE: fast strings; no BTS, no PEBS */
-    {0x1d9, 0x1d9, VENDOR_ANY, WRITE_SAME, 0},                      /* DEBUGCTL */
-    {0x277, 0x277, VENDOR_ANY, WRITE_SAME, 0x050100070406},         /* PAT: WB WT UC- UC WC WP, fixed by the ABI */
-    {0x400, 0x47f, VENDOR_ANY, WRITE_IGNORED, 0},                   /* machine check banks */
-    {0xc0000081, 0xc0000084, VENDOR_ANY, WRITE_IGNORED, 0},         /* STAR, LSTAR, CSTAR, SFMASK: as SYSENTER */
-    {0xc0010000, 0xc0010007, VENDOR_AMD, WRITE_IGNORED, 0},         /* performance counters: never count */
-    {0xc0010010, 0xc0010010, VENDOR_AMD, WRITE_IGNORED, 0},         /* SYSCFG */
-    {0xc0010015, 0xc0010015, VENDOR_AMD, WRITE_IGNORED, 1ul << 24}, /* HWCR: the TSC counts at P0's rate */
-    {0xc001001f, 0xc001001f, VENDOR_AMD, WRITE_IGNORED, 1ul << 46}, /* NB_CFG: extended config space is on already */
-    {0xc0010058, 0xc0010058, VENDOR_AMD, WRITE_IGNORED, 0},         /* MMIO config base: none */
-    {0xc0011029, 0xc0011029, VENDOR_AMD, WRITE_IGNORED, 2},         /* DE_CFG: LFENCE serializes */
+    {0x17, 0x17, VENDOR_INTEL, WRITE_REFUSED, 0}, /* PLATFORM_ID */
+    {0x3a, 0x3a, VENDOR_INTEL, WRITE_SAME, 1},    /* FEATURE_CONTROL: locked, nothing on */
+    {0xce, 0xce, VENDOR_ANY, WRITE_REFUSED, 0},   /* PLATFORM_INFO: no CPUID faulting */
+    /* MCG_CAP: no banks; MCG_STATUS, MCG_CTL; and the banks, for who does not look at MCG_CAP. */
+    {0x179, 0x17b, VENDOR_ANY, WRITE_IGNORED, 0},
+    {0x400, 0x47f, VENDOR_ANY, WRITE_IGNORED, 0},
+    {0x1a0, 0x1a0, VENDOR_ANY, WRITE_IGNORED, 0x1801}, /* MISC_ENABLE: fast strings; no BTS, no PEBS */
+    /* PAT: WB WT UC- UC WC WP, fixed by the ABI */
+    {0x277, 0x277, VENDOR_ANY, WRITE_SAME, 0x050100070406},
+    {0x40000000, 0x40000000, VENDOR_ANY, WRITE_REFUSED, 0}, /* hypercall page: not placed this way */
+    {0xc0010000, 0xc0010007, VENDOR_AMD, WRITE_IGNORED, 0}, /* performance counters: never count */
+    {0xc0010010, 0xc0010010, VENDOR_AMD, WRITE_IGNORED, 0}, /* SYSCFG */
+    /* HWCR: the TSC counts at P0's rate. Linux complains otherwise. */
+    {0xc0010015, 0xc0010015, VENDOR_AMD, WRITE_IGNORED, 1ul << 24},
+    {0xc001001a, 0xc001001a, VENDOR_AMD, WRITE_REFUSED, 0}, /* TOP_MEM */
+    {0xc001001d, 0xc001001d, VENDOR_AMD, WRITE_REFUSED, 0}, /* TOP_MEM2 */
+    /* NB_CFG: extended configuration space is on already, so that nobody turns it on. */
+    {0xc001001f, 0xc001001f, VENDOR_AMD, WRITE_IGNORED, 1ul << 46},
+    {0xc0011029, 0xc0011029, VENDOR_AMD, WRITE_IGNORED, 2}, /* DE_CFG: LFENCE serializes */
 };
 
 static const struct msr_constant *find_constant(const struct emul_msr_ctx *ctx, u32 msr) {
