@@ -7,8 +7,9 @@
  * How it works. An entity's vruntime grows by (time run / weight). The queue's virtual time V is the average of its
  * entities' vruntimes, by weight; V - vruntime is an entity's lag: the service it is owed. An entity with lag >= 0 is
  * eligible; of the eligible ones the earliest deadline runs, where deadline = vruntime at the start of a request +
- * (request / weight). A request is SCHED_SLICE, but SCHED_WAKE_SLICE after a wake-up, so what sleeps often gets on soon
- * and yet never gets more than its share: lag is kept, bounded, over sleep.
+ * (request / weight). A request is SCHED_SLICE, but SCHED_WAKE_SLICE after a wake-up; and for that first request an
+ * entity that owes nothing is *boosted*: it goes before all that are not. So what sleeps often gets on soon, and yet
+ * never gets more than its share, since lag is kept, bounded, over sleep.
  *
  *   SLEEPING --wake--> QUEUED --pick--> RUNNING --sleep--> SLEEPING (also from QUEUED and PARKED)
  *                        ^  ^--preempted----/ \--cap used up, at pick--> PARKED --next window--> QUEUED
@@ -47,6 +48,7 @@ struct sched_entity {
     u64 affinity;       /* CPUs it may run on */
     bool on_cpu;        /* its context is in a CPU; atomic */
     bool yielded;       /* passes over its turn once */
+    bool boosted;       /* woke up owing nothing: goes first until its request is done */
     u64 vruntime, deadline;
     s64 lag;            /* while not in the queue: virtual time owed */
     u64 left_at;        /* when it left the queue */
@@ -54,6 +56,9 @@ struct sched_entity {
     s64 cap_left;       /* ns left in this window */
     u64 cap_window;     /* when this window began */
 };
+
+/* Once, before anything else here. */
+void sched_init(void);
 
 /* Sleeping, with run time 0. Weight and affinity are brought into range (an affinity without any CPU counts as any). */
 void sched_entity_init(struct sched_entity *e, u32 weight, u32 cap, u64 affinity);
@@ -76,7 +81,7 @@ void sched_yield_entity(struct sched_entity *e, u64 now);
  * Charges what ran on this CPU and chooses what runs next; NULL: idle. The CPU must call it again at *slice_end
  * (SCHED_NO_SLICE: no need), *also when idle* (a capped entity's next window), and whenever CPU_REQ_RESCHED is posted.
  * Having saved the previous entity's context, the CPU calls sched_switched_out() for it, unless pick returned the same
- * one. (A CPU that goes idle and keeps the context loaded may put that off; the entity is then bound to this CPU.)
+ * one; also when it goes idle. An entity woken before that comes back to this CPU and may be what the next pick returns.
  */
 struct sched_entity *sched_pick(u32 cpu, u64 now, u64 *slice_end);
 void sched_switched_out(struct sched_entity *e, u64 now);
