@@ -12,7 +12,7 @@ GUEST_FLAGS := -I$(GUEST_DIR)/sdk/include -D__XEN_INTERFACE_VERSION__=0x00040e00
     -fpie -fvisibility=hidden -include $(GUEST_DIR)/sdk/include/sdk/hidden.h -m64 -mno-red-zone -mgeneral-regs-only \
     -fno-asynchronous-unwind-tables -fcf-protection=none -g -MMD -MP
 GUEST_CFLAGS := $(GUEST_FLAGS) -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wvla -Werror
-GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,$(GUEST_DIR)/sdk/kernel.lds
+GUEST_LDFLAGS := -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,$(GUEST_DIR)/sdk/kernel.lds
 GUEST_LINK = $(CC) $(GUEST_LDFLAGS) -Wl,--defsym=kernel_virt_base=$(1) -Wl,--defsym=image_offset=$(2)
 GUEST_HIGH := 0xffffffff80000000
 

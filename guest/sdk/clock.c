@@ -5,8 +5,7 @@
 #include <sdk/clock.h>
 #include <sdk/start.h>
 
-static uint64_t scale(uint64_t ticks, const struct vcpu_time_info *t)
-{
+static uint64_t scale(uint64_t ticks, const struct vcpu_time_info *t) {
     if (t->tsc_shift >= 0)
         ticks <<= t->tsc_shift;
     else
@@ -14,8 +13,7 @@ static uint64_t scale(uint64_t ticks, const struct vcpu_time_info *t)
     return (uint64_t)(((unsigned __int128)ticks * t->tsc_to_system_mul) >> 32);
 }
 
-uint64_t clock_now(void)
-{
+uint64_t clock_now(void) {
     const struct vcpu_time_info *t = &cpu_this()->info->time;
     uint32_t version;
     uint64_t now;
@@ -29,8 +27,7 @@ uint64_t clock_now(void)
     return now;
 }
 
-uint64_t clock_wall_seconds(void)
-{
+uint64_t clock_wall_seconds(void) {
     uint32_t version;
     uint64_t seconds;
 
@@ -43,22 +40,19 @@ uint64_t clock_wall_seconds(void)
     return seconds + clock_now() / SECOND;
 }
 
-uint64_t clock_tsc_khz(void)
-{
+uint64_t clock_tsc_khz(void) {
     const struct vcpu_time_info *t = &cpu_this()->info->time;
     uint64_t khz = (1000000UL << 32) / t->tsc_to_system_mul;
 
     return t->tsc_shift >= 0 ? khz >> t->tsc_shift : khz << -t->tsc_shift;
 }
 
-static void timer_event(unsigned port)
-{
+static void timer_event(unsigned port) {
     (void)port;
     cpu_this()->timer_fired++;
 }
 
-void clock_init_cpu(void)
-{
+void clock_init_cpu(void) {
     struct cpu *cpu = cpu_this();
     long port = event_bind_virq(VIRQ_TIMER, cpu->id);
 
@@ -70,8 +64,7 @@ void clock_init_cpu(void)
     hv_vcpu_op(VCPUOP_stop_periodic_timer, cpu->id, NULL);
 }
 
-void clock_sleep_until(uint64_t when)
-{
+void clock_sleep_until(uint64_t when) {
     bool were_enabled = events_disable();
 
     while (clock_now() < when) {
@@ -82,10 +75,11 @@ void clock_sleep_until(uint64_t when)
     events_restore(were_enabled);
 }
 
-void clock_sleep(uint64_t ns) { clock_sleep_until(clock_now() + ns); }
+void clock_sleep(uint64_t ns) {
+    clock_sleep_until(clock_now() + ns);
+}
 
-bool clock_wait_for(const volatile unsigned *flag, uint64_t ns)
-{
+bool clock_wait_for(const volatile unsigned *flag, uint64_t ns) {
     uint64_t end = clock_now() + ns;
 
     while (!*flag && clock_now() < end) {

@@ -12,24 +12,23 @@
 static struct xencons_interface *ring;
 static uint32_t lock;
 
-static void lock_console(void)
-{
+static void lock_console(void) {
     while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
         hv_sched_op(SCHEDOP_yield, NULL);
 }
 
-static void unlock_console(void) { __atomic_store_n(&lock, 0, __ATOMIC_RELEASE); }
+static void unlock_console(void) {
+    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+}
 
-void console_init(void)
-{
+void console_init(void) {
     unsigned long mfn = start_info->console.domU.mfn;
 
     if (!is_privileged() && mfn)
         ring = (void *)(kernel_virt_base + (machine_to_phys_mapping[mfn] << PAGE_SHIFT));
 }
 
-static size_t ring_put(const char *text, size_t n)
-{
+static size_t ring_put(const char *text, size_t n) {
     uint32_t cons = __atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE), prod = ring->out_prod;
     size_t done = 0;
 
@@ -39,8 +38,7 @@ static size_t ring_put(const char *text, size_t n)
     return done;
 }
 
-static void ring_write(const char *text, size_t n)
-{
+static void ring_write(const char *text, size_t n) {
     size_t done;
 
     for (; n; text += done, n -= done) {
@@ -51,8 +49,7 @@ static void ring_write(const char *text, size_t n)
     }
 }
 
-void console_write(const char *text, size_t n)
-{
+void console_write(const char *text, size_t n) {
     bool were_enabled = events_disable();
 
     lock_console();
@@ -64,8 +61,7 @@ void console_write(const char *text, size_t n)
     events_restore(were_enabled);
 }
 
-static size_t ring_read(char *text, size_t n)
-{
+static size_t ring_read(char *text, size_t n) {
     uint32_t prod = __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE), cons = ring->in_cons;
     size_t done = 0;
 
@@ -77,8 +73,7 @@ static size_t ring_read(char *text, size_t n)
     return done;
 }
 
-size_t console_read(char *text, size_t n)
-{
+size_t console_read(char *text, size_t n) {
     long got;
 
     if (ring)
@@ -87,8 +82,7 @@ size_t console_read(char *text, size_t n)
     return got > 0 ? (size_t)got : 0;
 }
 
-void console_flush(void)
-{
+void console_flush(void) {
     /* A hypervisor without a reader must not keep us from ending. */
     for (unsigned tries = 0; ring && tries < 100000; tries++) {
         if (__atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE) == ring->out_prod)

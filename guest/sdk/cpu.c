@@ -9,22 +9,19 @@ struct cpu cpus[MAX_CPUS];
 extern uint8_t boot_stack_top[];
 void cpu_main(struct cpu *cpu);
 
-static void cpu_init(unsigned id)
-{
+static void cpu_init(unsigned id) {
     cpus[id].self = &cpus[id];
     cpus[id].id = id;
     cpus[id].info = &shared_info->vcpu_info[id];
 }
 
-void cpu_init_first(void)
-{
+void cpu_init_first(void) {
     cpu_init(0);
     cpus[0].stack_top = boot_stack_top;
     hv_set_segment_base(SEGBASE_GS_KERNEL, ARG(&cpus[0]));
 }
 
-unsigned cpu_count_possible(void)
-{
+unsigned cpu_count_possible(void) {
     unsigned n = 0;
 
     while (n < MAX_CPUS && hv_vcpu_op(VCPUOP_is_up, n, NULL) >= 0)
@@ -32,16 +29,14 @@ unsigned cpu_count_possible(void)
     return n;
 }
 
-static uint8_t *new_stack(void)
-{
+static uint8_t *new_stack(void) {
     static uint8_t stacks[MAX_CPUS - 1][STACK_SIZE] __attribute__((aligned(16)));
     static unsigned used;
 
     return stacks[__atomic_fetch_add(&used, 1, __ATOMIC_RELAXED)] + STACK_SIZE;
 }
 
-void cpu_fill_context(unsigned id, struct vcpu_guest_context *ctxt)
-{
+void cpu_fill_context(unsigned id, struct vcpu_guest_context *ctxt) {
     struct cpu *cpu = &cpus[id];
 
     memset(ctxt, 0, sizeof(*ctxt));
@@ -63,8 +58,7 @@ void cpu_fill_context(unsigned id, struct vcpu_guest_context *ctxt)
     ctxt->gs_base_kernel = ARG(cpu);
 }
 
-long cpu_start(unsigned id, void (*main)(void *), void *arg)
-{
+long cpu_start(unsigned id, void (*main)(void *), void *arg) {
     static struct vcpu_guest_context ctxt;
     long rc;
 
@@ -83,8 +77,7 @@ long cpu_start(unsigned id, void (*main)(void *), void *arg)
 }
 
 /* A vCPU taken down goes on behind the hypercall when it is brought up again: take the new work then. */
-void cpu_main(struct cpu *cpu)
-{
+void cpu_main(struct cpu *cpu) {
     clock_init_cpu();
     for (;;) {
         events_enable();

@@ -10,18 +10,20 @@
 
 static event_handler_t *handlers[PORTS];
 
-void event_init(void)
-{
+void event_init(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(shared_info->evtchn_mask); i++)
         WRITE_ONCE(shared_info->evtchn_mask[i], ~0UL);
 }
 
-void event_set_handler(unsigned port, event_handler_t *handler) { handlers[port] = handler; }
+void event_set_handler(unsigned port, event_handler_t *handler) {
+    handlers[port] = handler;
+}
 
-static unsigned lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
+static unsigned lowest_bit(unsigned long word) {
+    return (unsigned)__builtin_ctzl(word);
+}
 
-static void dispatch_word(unsigned word)
-{
+static void dispatch_word(unsigned word) {
     unsigned long ready;
 
     while ((ready = READ_ONCE(shared_info->evtchn_pending[word]) & ~READ_ONCE(shared_info->evtchn_mask[word]))) {
@@ -33,8 +35,7 @@ static void dispatch_word(unsigned word)
     }
 }
 
-void event_dispatch(void)
-{
+void event_dispatch(void) {
     struct vcpu_info *info = cpu_this()->info;
     unsigned long words;
 
@@ -46,8 +47,7 @@ void event_dispatch(void)
     }
 }
 
-bool events_disable(void)
-{
+bool events_disable(void) {
     struct vcpu_info *info = cpu_this()->info;
     bool were_enabled = !READ_ONCE(info->evtchn_upcall_mask);
 
@@ -56,8 +56,7 @@ bool events_disable(void)
     return were_enabled;
 }
 
-void events_enable(void)
-{
+void events_enable(void) {
     struct vcpu_info *info = cpu_this()->info;
 
     barrier();
@@ -68,76 +67,65 @@ void events_enable(void)
         hv_xen_version(XENVER_version, NULL);
 }
 
-void events_restore(bool were_enabled)
-{
+void events_restore(bool were_enabled) {
     if (were_enabled)
         events_enable();
 }
 
-long event_bind_ipi(unsigned vcpu)
-{
+long event_bind_ipi(unsigned vcpu) {
     struct evtchn_bind_ipi op = {.vcpu = vcpu};
     long rc = hv_event_channel_op(EVTCHNOP_bind_ipi, &op);
 
     return rc ? rc : (long)op.port;
 }
 
-long event_bind_virq(unsigned virq, unsigned vcpu)
-{
+long event_bind_virq(unsigned virq, unsigned vcpu) {
     struct evtchn_bind_virq op = {.virq = virq, .vcpu = vcpu};
     long rc = hv_event_channel_op(EVTCHNOP_bind_virq, &op);
 
     return rc ? rc : (long)op.port;
 }
 
-long event_alloc_unbound(domid_t dom, domid_t remote)
-{
+long event_alloc_unbound(domid_t dom, domid_t remote) {
     struct evtchn_alloc_unbound op = {.dom = dom, .remote_dom = remote};
     long rc = hv_event_channel_op(EVTCHNOP_alloc_unbound, &op);
 
     return rc ? rc : (long)op.port;
 }
 
-long event_bind_interdomain(domid_t remote, unsigned remote_port)
-{
+long event_bind_interdomain(domid_t remote, unsigned remote_port) {
     struct evtchn_bind_interdomain op = {.remote_dom = remote, .remote_port = remote_port};
     long rc = hv_event_channel_op(EVTCHNOP_bind_interdomain, &op);
 
     return rc ? rc : (long)op.local_port;
 }
 
-long event_close(unsigned port)
-{
+long event_close(unsigned port) {
     struct evtchn_close op = {.port = port};
 
     return hv_event_channel_op(EVTCHNOP_close, &op);
 }
 
-long event_send(unsigned port)
-{
+long event_send(unsigned port) {
     struct evtchn_send op = {.port = port};
 
     return hv_event_channel_op(EVTCHNOP_send, &op);
 }
 
-void event_mask(unsigned port)
-{
+void event_mask(unsigned port) {
     __atomic_or_fetch(&shared_info->evtchn_mask[port / BITS], 1UL << port % BITS, __ATOMIC_SEQ_CST);
 }
 
-long event_unmask(unsigned port)
-{
+long event_unmask(unsigned port) {
     struct evtchn_unmask op = {.port = port};
 
     return hv_event_channel_op(EVTCHNOP_unmask, &op);
 }
 
-bool event_is_pending(unsigned port)
-{
+bool event_is_pending(unsigned port) {
     return READ_ONCE(shared_info->evtchn_pending[port / BITS]) >> port % BITS & 1;
 }
 
-void event_clear(unsigned port)
-{
+void event_clear(unsigned port) {
     __atomic_and_fetch(&shared_info->evtchn_pending[port / BITS], ~(1UL << port % BITS), __ATOMIC_SEQ_CST);
 }

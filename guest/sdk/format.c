@@ -14,15 +14,13 @@ struct spec {
     bool zero, left, is_long;
 };
 
-static void put(struct output *out, char c)
-{
+static void put(struct output *out, char c) {
     if (out->used + 1 < out->size)
         out->to[out->used] = c;
     out->used++;
 }
 
-static void put_padded(struct output *out, const struct spec *spec, const char *text, size_t n)
-{
+static void put_padded(struct output *out, const struct spec *spec, const char *text, size_t n) {
     size_t pad = spec->width > n ? spec->width - n : 0;
 
     if (!spec->left)
@@ -34,8 +32,7 @@ static void put_padded(struct output *out, const struct spec *spec, const char *
         put(out, ' ');
 }
 
-static void put_number(struct output *out, const struct spec *spec, unsigned long value, unsigned base, bool minus)
-{
+static void put_number(struct output *out, const struct spec *spec, unsigned long value, unsigned base, bool minus) {
     char digits[24];
     size_t at = sizeof(digits);
 
@@ -47,8 +44,7 @@ static void put_number(struct output *out, const struct spec *spec, unsigned lon
     put_padded(out, spec, digits + at, sizeof(digits) - at);
 }
 
-static const char *parse_spec(const char *f, struct spec *spec)
-{
+static const char *parse_spec(const char *f, struct spec *spec) {
     *spec = (struct spec){0};
     for (; *f == '0' || *f == '-'; f++) {
         spec->zero |= *f == '0';
@@ -61,13 +57,11 @@ static const char *parse_spec(const char *f, struct spec *spec)
     return f;
 }
 
-static void put_signed(struct output *out, const struct spec *spec, long value)
-{
+static void put_signed(struct output *out, const struct spec *spec, long value) {
     put_number(out, spec, value < 0 ? 0UL - (unsigned long)value : (unsigned long)value, 10, value < 0);
 }
 
-int vsnprintf(char *to, size_t size, const char *format, va_list args)
-{
+int vsnprintf(char *to, size_t size, const char *format, va_list args) {
     struct output out = {to, size, 0};
     struct spec spec;
     const char *s;
@@ -96,8 +90,7 @@ int vsnprintf(char *to, size_t size, const char *format, va_list args)
     return (int)out.used;
 }
 
-int snprintf(char *to, size_t size, const char *format, ...)
-{
+int snprintf(char *to, size_t size, const char *format, ...) {
     va_list args;
     int n;
 
@@ -107,8 +100,7 @@ int snprintf(char *to, size_t size, const char *format, ...)
     return n;
 }
 
-int printf(const char *format, ...)
-{
+int printf(const char *format, ...) {
     char line[512];
     va_list args;
     int n;

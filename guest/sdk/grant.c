@@ -9,8 +9,7 @@
 
 static grant_entry_v1_t *table;
 
-grant_entry_v1_t *grant_init(unsigned frames, int16_t *status)
-{
+grant_entry_v1_t *grant_init(unsigned frames, int16_t *status) {
     unsigned long mfns[MAX_FRAMES];
     struct gnttab_setup_table op = {.dom = DOMID_SELF, .nr_frames = frames};
     long rc;
@@ -27,16 +26,14 @@ grant_entry_v1_t *grant_init(unsigned frames, int16_t *status)
     return table;
 }
 
-void grant_access(grant_ref_t ref, domid_t dom, unsigned long mfn, bool read_only)
-{
+void grant_access(grant_ref_t ref, domid_t dom, unsigned long mfn, bool read_only) {
     table[ref].frame = (uint32_t)mfn;
     table[ref].domid = dom;
     __atomic_store_n(&table[ref].flags, (uint16_t)(GTF_permit_access | (read_only ? GTF_readonly : 0)),
                      __ATOMIC_RELEASE);
 }
 
-bool grant_end(grant_ref_t ref)
-{
+bool grant_end(grant_ref_t ref) {
     uint16_t flags = READ_ONCE(table[ref].flags);
 
     if (flags & (GTF_reading | GTF_writing))

@@ -10,16 +10,25 @@
 static uint64_t *used_map, *table_map;
 static unsigned long next_pfn, direct_pfns, window_pfns;
 
-static bool test_bit(const uint64_t *map, unsigned long n) { return map[n / 64] >> n % 64 & 1; }
-static void set_bit(uint64_t *map, unsigned long n) { map[n / 64] |= 1UL << n % 64; }
-static void clear_bit(uint64_t *map, unsigned long n) { map[n / 64] &= ~(1UL << n % 64); }
+static bool test_bit(const uint64_t *map, unsigned long n) {
+    return map[n / 64] >> n % 64 & 1;
+}
+static void set_bit(uint64_t *map, unsigned long n) {
+    map[n / 64] |= 1UL << n % 64;
+}
+static void clear_bit(uint64_t *map, unsigned long n) {
+    map[n / 64] &= ~(1UL << n % 64);
+}
 
-static void *image_address(unsigned long pfn) { return kernel_virt_base + (pfn << PAGE_SHIFT); }
+static void *image_address(unsigned long pfn) {
+    return kernel_virt_base + (pfn << PAGE_SHIFT);
+}
 
-void *memory_address(unsigned long pfn) { return pfn < direct_pfns ? pfn_to_virt(pfn) : image_address(pfn); }
+void *memory_address(unsigned long pfn) {
+    return pfn < direct_pfns ? pfn_to_virt(pfn) : image_address(pfn);
+}
 
-unsigned long virt_to_pfn(const void *va)
-{
+unsigned long virt_to_pfn(const void *va) {
     unsigned long address = ARG(va);
 
     if (address - DIRECT_MAP < start_info->nr_pages << PAGE_SHIFT)
@@ -27,8 +36,7 @@ unsigned long virt_to_pfn(const void *va)
     return (address - ARG(kernel_virt_base)) >> PAGE_SHIFT;
 }
 
-void *page_alloc(void)
-{
+void *page_alloc(void) {
     unsigned long nr = start_info->nr_pages;
 
     for (unsigned long i = 0; i < nr; i++) {
@@ -43,10 +51,11 @@ void *page_alloc(void)
     panic("out of memory");
 }
 
-void page_free(void *page) { clear_bit(used_map, virt_to_pfn(page)); }
+void page_free(void *page) {
+    clear_bit(used_map, virt_to_pfn(page));
+}
 
-unsigned long page_count_free(void)
-{
+unsigned long page_count_free(void) {
     unsigned long n = 0;
 
     for (unsigned long pfn = 0; pfn < start_info->nr_pages; pfn++)
@@ -54,14 +63,12 @@ unsigned long page_count_free(void)
     return n;
 }
 
-static uint64_t direct_pte(unsigned long pfn)
-{
+static uint64_t direct_pte(unsigned long pfn) {
     return pfn_to_mfn(pfn) << PAGE_SHIFT | (test_bit(table_map, pfn) ? PTE_KERNEL_RO : PTE_KERNEL);
 }
 
 /* Brings the mappings of a frame in line with table_map. */
-static long update_mappings(unsigned long pfn)
-{
+static long update_mappings(unsigned long pfn) {
     long rc = 0;
 
     if (pfn < window_pfns)
@@ -71,35 +78,44 @@ static long update_mappings(unsigned long pfn)
     return rc;
 }
 
-long page_protect(void *page)
-{
+long page_protect(void *page) {
     set_bit(table_map, virt_to_pfn(page));
     return update_mappings(virt_to_pfn(page));
 }
 
-long page_unprotect(void *page)
-{
+long page_unprotect(void *page) {
     clear_bit(table_map, virt_to_pfn(page));
     return update_mappings(virt_to_pfn(page));
 }
 
-static void reserve(uint64_t *map, unsigned long pfn, unsigned long count)
-{
+static void reserve(uint64_t *map, unsigned long pfn, unsigned long count) {
     for (; count && pfn < start_info->nr_pages; count--)
         set_bit(map, pfn++);
 }
 
-static void reserve_mfn(unsigned long mfn)
-{
-    if (mfn)
-        reserve(used_map, mfn_to_pfn(mfn), 1);
+static unsigned long later(unsigned long a, unsigned long b) { return a > b ? a : b; }
+
+static unsigned long after_mfn(unsigned long mfn) { return mfn ? mfn_to_pfn(mfn) + 1 : 0; }
+
+/* The first frame behind all that the domain builder put down, in whatever order it did. */
+static unsigned long first_free_pfn(void) {
+    unsigned long first = virt_to_pfn((void *)start_info->pt_base) + start_info->nr_pt_frames + 1;
+    unsigned long p2m_end = start_info->mfn_list + start_info->nr_pages * sizeof(unsigned long) + PAGE_SIZE - 1;
+
+    first = later(first, virt_to_pfn(start_info) + 1);
+    first = later(first, after_mfn(start_info->store_mfn));
+    if (!is_privileged())
+        first = later(first, after_mfn(start_info->console.domU.mfn));
+    if (!start_info->nr_p2m_frames)
+        first = later(first, virt_to_pfn((void *)p2m_end));
+    if (start_info->mod_len && !(start_info->flags & SIF_MOD_START_PFN))
+        first = later(first, virt_to_pfn((void *)(start_info->mod_start + start_info->mod_len + PAGE_SIZE - 1)));
+    return first;
 }
 
-/* Everything up to the end of the boot page tables and stack is in use; the two maps come behind it. */
-static void init_maps(void)
-{
-    unsigned long tables = virt_to_pfn((void *)start_info->pt_base);
-    unsigned long first = tables + start_info->nr_pt_frames + 1;
+/* The two maps lie in the first free frames. */
+static void init_maps(void) {
+    unsigned long first = first_free_pfn(), tables = virt_to_pfn((void *)start_info->pt_base);
     unsigned long bytes = (start_info->nr_pages + 63) / 64 * 8;
 
     used_map = image_address(first);
@@ -113,13 +129,9 @@ static void init_maps(void)
     reserve(table_map, start_info->first_p2m_pfn, start_info->nr_p2m_frames);
     if (start_info->flags & SIF_MOD_START_PFN)
         reserve(used_map, start_info->mod_start, (start_info->mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT);
-    reserve_mfn(start_info->store_mfn);
-    if (!is_privileged())
-        reserve_mfn(start_info->console.domU.mfn);
 }
 
-static void find_window(void)
-{
+static void find_window(void) {
     unsigned long pfn = virt_to_pfn(image_end);
     uint64_t *entry;
 
@@ -129,8 +141,7 @@ static void find_window(void)
 }
 
 /* One L1 of the direct map. The new table may map itself, or tables of later frames: table_map knows. */
-static void map_chunk(unsigned long first)
-{
+static void map_chunk(unsigned long first) {
     uint64_t *l1 = page_alloc(), *l2;
 
     l2 = pt_make_entry(pt_root(), ARG(pfn_to_virt(first)), 2);
@@ -144,8 +155,7 @@ static void map_chunk(unsigned long first)
 }
 
 /* From now on a free frame is mapped once. The maps stay at their old addresses, in the part which is kept. */
-static void drop_window(void)
-{
+static void drop_window(void) {
     unsigned long last = window_pfns;
 
     window_pfns = virt_to_pfn(table_map) + 1;
@@ -155,8 +165,7 @@ static void drop_window(void)
         hv_update_va_mapping(ARG(image_address(pfn)), 0, UVMF_INVLPG);
 }
 
-void memory_init(void)
-{
+void memory_init(void) {
     hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_writable_pagetables);
     pt_init();
     init_maps();

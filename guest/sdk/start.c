@@ -11,8 +11,7 @@ struct shared_info *shared_info = (void *)shared_info_page;
 
 void start_kernel(struct start_info *si);
 
-void start_kernel(struct start_info *si)
-{
+void start_kernel(struct start_info *si) {
     start_info = si;
     if (hv_update_va_mapping(ARG(shared_info_page), si->shared_info | PTE_KERNEL, UVMF_INVLPG))
         hv_sched_op(SCHEDOP_shutdown, &(struct sched_shutdown){SHUTDOWN_crash});
@@ -27,11 +26,12 @@ void start_kernel(struct start_info *si)
     test_finish();
 }
 
-static bool is_separator(char c) { return c == ' ' || c == '\t' || c == 0; }
+static bool is_separator(char c) {
+    return c == ' ' || c == '\t' || c == 0;
+}
 
 /* The text behind `word` where it starts a word of the command line, or NULL. */
-static const char *cmdline_find(const char *word)
-{
+static const char *cmdline_find(const char *word) {
     const char *at = (const char *)start_info->cmd_line;
     size_t n = strlen(word);
 
@@ -43,15 +43,13 @@ static const char *cmdline_find(const char *word)
     return NULL;
 }
 
-bool cmdline_has(const char *word)
-{
+bool cmdline_has(const char *word) {
     const char *after = cmdline_find(word);
 
     return after && is_separator(*after);
 }
 
-const char *cmdline_value(const char *key, char *value, size_t size)
-{
+const char *cmdline_value(const char *key, char *value, size_t size) {
     const char *at = cmdline_find(key);
     size_t n = 0;
 
@@ -65,15 +63,13 @@ const char *cmdline_value(const char *key, char *value, size_t size)
     return value;
 }
 
-unsigned long cmdline_number(const char *key, unsigned long otherwise)
-{
+unsigned long cmdline_number(const char *key, unsigned long otherwise) {
     char text[24];
 
     return cmdline_value(key, text, sizeof(text)) ? parse_number(text) : otherwise;
 }
 
-void shutdown(unsigned reason)
-{
+void shutdown(unsigned reason) {
     struct sched_shutdown op = {.reason = reason};
 
     console_flush();
@@ -81,8 +77,7 @@ void shutdown(unsigned reason)
         hv_sched_op(SCHEDOP_shutdown, &op);
 }
 
-void panic(const char *format, ...)
-{
+void panic(const char *format, ...) {
     char line[256];
     va_list args;
 

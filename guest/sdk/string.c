@@ -4,16 +4,14 @@
  */
 #include <sdk/types.h>
 
-void *memcpy(void *to, const void *from, size_t n)
-{
+void *memcpy(void *to, const void *from, size_t n) {
     void *start = to;
 
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n)::"memory");
     return start;
 }
 
-void *memmove(void *to, const void *from, size_t n)
-{
+void *memmove(void *to, const void *from, size_t n) {
     uint8_t *d = to;
     const uint8_t *s = from;
 
@@ -24,16 +22,14 @@ void *memmove(void *to, const void *from, size_t n)
     return to;
 }
 
-void *memset(void *to, int byte, size_t n)
-{
+void *memset(void *to, int byte, size_t n) {
     void *start = to;
 
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
     return start;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
-{
+int memcmp(const void *a, const void *b, size_t n) {
     const uint8_t *x = a, *y = b;
 
     for (; n; n--, x++, y++)
@@ -42,8 +38,7 @@ int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-size_t strlen(const char *s)
-{
+size_t strlen(const char *s) {
     size_t n = 0;
 
     while (s[n])
@@ -51,8 +46,7 @@ size_t strlen(const char *s)
     return n;
 }
 
-int strcmp(const char *a, const char *b)
-{
+int strcmp(const char *a, const char *b) {
     while (*a && *a == *b) {
         a++;
         b++;
@@ -60,8 +54,7 @@ int strcmp(const char *a, const char *b)
     return (uint8_t)*a - (uint8_t)*b;
 }
 
-int strncmp(const char *a, const char *b, size_t n)
-{
+int strncmp(const char *a, const char *b, size_t n) {
     while (n && *a && *a == *b) {
         a++;
         b++;
@@ -70,16 +63,14 @@ int strncmp(const char *a, const char *b, size_t n)
     return n ? (uint8_t)*a - (uint8_t)*b : 0;
 }
 
-static int digit_value(char c)
-{
+static int digit_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
 }
 
-unsigned long parse_number(const char *s)
-{
+unsigned long parse_number(const char *s) {
     int base = 10;
     unsigned long value = 0;
 

@@ -6,14 +6,12 @@
 
 static unsigned passed, failed, skipped;
 
-void test_pass(const char *name)
-{
+void test_pass(const char *name) {
     __atomic_add_fetch(&passed, 1, __ATOMIC_RELAXED);
     printf("PASS %s\n", name);
 }
 
-static void fail_with(const char *name, const char *format, va_list args)
-{
+static void fail_with(const char *name, const char *format, va_list args) {
     char detail[256];
 
     __atomic_add_fetch(&failed, 1, __ATOMIC_RELAXED);
@@ -21,8 +19,7 @@ static void fail_with(const char *name, const char *format, va_list args)
     printf("FAIL %s: %s\n", name, detail);
 }
 
-void test_fail(const char *name, const char *format, ...)
-{
+void test_fail(const char *name, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
@@ -30,14 +27,12 @@ void test_fail(const char *name, const char *format, ...)
     va_end(args);
 }
 
-void test_skip(const char *name, const char *why)
-{
+void test_skip(const char *name, const char *why) {
     __atomic_add_fetch(&skipped, 1, __ATOMIC_RELAXED);
     printf("SKIP %s: %s\n", name, why);
 }
 
-bool test_check(const char *name, bool ok, const char *format, ...)
-{
+bool test_check(const char *name, bool ok, const char *format, ...) {
     va_list args;
 
     if (ok) {
@@ -50,21 +45,18 @@ bool test_check(const char *name, bool ok, const char *format, ...)
     return false;
 }
 
-bool test_equal(const char *name, long got, long expected)
-{
+bool test_equal(const char *name, long got, long expected) {
     return test_check(name, got == expected, "got %ld (0x%lx), expected %ld (0x%lx)", got, (unsigned long)got, expected,
                       (unsigned long)expected);
 }
 
-static unsigned end_reason(const char *how)
-{
+static unsigned end_reason(const char *how) {
     if (!strcmp(how, "reboot"))
         return SHUTDOWN_reboot;
     return strcmp(how, "crash") ? SHUTDOWN_poweroff : SHUTDOWN_crash;
 }
 
-void test_finish(void)
-{
+void test_finish(void) {
     char how[16] = "poweroff";
 
     printf("RESULT %s: %u passed, %u failed, %u skipped\n", kernel_name, passed, failed, skipped);

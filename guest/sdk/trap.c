@@ -16,13 +16,11 @@ void trap_dispatch(struct regs *regs);
 static trap_handler_t *handlers[TRAP_COUNT];
 static struct trap_info table[LAST_EXCEPTION + 4];
 
-static void set_gate(struct trap_info *gate, unsigned vector, unsigned flags, unsigned long address)
-{
+static void set_gate(struct trap_info *gate, unsigned vector, unsigned flags, unsigned long address) {
     *gate = (struct trap_info){(uint8_t)vector, (uint8_t)flags, FLAT_KERNEL_CS, address};
 }
 
-void trap_init(void)
-{
+void trap_init(void) {
     unsigned n = 0;
 
     for (unsigned v = 0; v <= LAST_EXCEPTION; v++)
@@ -35,18 +33,20 @@ void trap_init(void)
     trap_install_callbacks();
 }
 
-const struct trap_info *trap_table(void) { return table; }
+const struct trap_info *trap_table(void) {
+    return table;
+}
 
-void trap_install_callbacks(void)
-{
+void trap_install_callbacks(void) {
     if (hv_set_callbacks(ARG(entry_event), ARG(entry_failsafe), ARG(entry_syscall)))
         panic("set_callbacks refused");
 }
 
-void trap_set_handler(unsigned vector, trap_handler_t *handler) { handlers[vector] = handler; }
+void trap_set_handler(unsigned vector, trap_handler_t *handler) {
+    handlers[vector] = handler;
+}
 
-static void print_regs(const struct regs *r)
-{
+static void print_regs(const struct regs *r) {
     printf("rip %04x:%016lx rsp %04lx:%016lx flags %lx\n", r->cs, r->rip, r->ss, r->rsp, r->rflags);
     printf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
     printf("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
@@ -55,8 +55,7 @@ static void print_regs(const struct regs *r)
 }
 
 /* Records the trap, and rewrites the frame so that the return resumes in probe_enter. */
-static void probe_recover(struct probe *p, struct regs *regs)
-{
+static void probe_recover(struct probe *p, struct regs *regs) {
     p->trapped = true;
     p->vector = (unsigned)regs->vector;
     p->error = regs->error;
@@ -69,8 +68,7 @@ static void probe_recover(struct probe *p, struct regs *regs)
     regs->rflags = p->upcall_mask ? 2 : RFLAGS_IF | 2;
 }
 
-void trap_dispatch(struct regs *regs)
-{
+void trap_dispatch(struct regs *regs) {
     struct probe *p = cpu_this()->probe;
 
     if (regs->vector == TRAP_EVENT) {
@@ -88,8 +86,7 @@ void trap_dispatch(struct regs *regs)
           cpu_this()->id);
 }
 
-bool probe_run(struct probe *p, void (*fn)(void *), void *arg)
-{
+bool probe_run(struct probe *p, void (*fn)(void *), void *arg) {
     struct cpu *cpu = cpu_this();
     bool returned;
 
@@ -109,22 +106,19 @@ struct access {
     uint64_t value;
 };
 
-static void do_read(void *arg)
-{
+static void do_read(void *arg) {
     struct access *access = arg;
 
     access->value = *access->va;
 }
 
-static void do_write(void *arg)
-{
+static void do_write(void *arg) {
     struct access *access = arg;
 
     *access->va = access->value;
 }
 
-bool probe_read(struct probe *p, const volatile void *va, uint64_t *value)
-{
+bool probe_read(struct probe *p, const volatile void *va, uint64_t *value) {
     struct access access = {(volatile uint64_t *)(uintptr_t)va, 0};
     bool ok = probe_run(p, do_read, &access);
 
@@ -133,19 +127,21 @@ bool probe_read(struct probe *p, const volatile void *va, uint64_t *value)
     return ok;
 }
 
-bool probe_write(struct probe *p, volatile void *va, uint64_t value)
-{
+bool probe_write(struct probe *p, volatile void *va, uint64_t value) {
     struct access access = {va, value};
 
     return probe_run(p, do_write, &access);
 }
 
-static void do_jump(void *arg) { __asm__ volatile("call *%0" ::"r"(arg) : "rax", "rcx", "rdx", "rsi", "rdi", "memory"); }
+static void do_jump(void *arg) {
+    __asm__ volatile("call *%0" ::"r"(arg) : "rax", "rcx", "rdx", "rsi", "rdi", "memory");
+}
 
-bool probe_jump(struct probe *p, unsigned long va) { return probe_run(p, do_jump, (void *)va); }
+bool probe_jump(struct probe *p, unsigned long va) {
+    return probe_run(p, do_jump, (void *)va);
+}
 
-const char *probe_describe(const struct probe *p)
-{
+const char *probe_describe(const struct probe *p) {
     struct cpu *cpu = cpu_this();
 
     if (!p->trapped)

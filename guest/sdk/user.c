@@ -6,8 +6,7 @@
 
 void user_enter(void *regs);
 
-void *user_map_data(uint64_t *root, unsigned long va)
-{
+void *user_map_data(uint64_t *root, unsigned long va) {
     void *page = page_alloc();
 
     if (pt_map_in(root, va, virt_to_mfn(page), PTE_USER))
@@ -15,13 +14,11 @@ void *user_map_data(uint64_t *root, unsigned long va)
     return page;
 }
 
-void *user_map_code(uint64_t *root, unsigned long va, const void *code, size_t n)
-{
+void *user_map_code(uint64_t *root, unsigned long va, const void *code, size_t n) {
     return memcpy(user_map_data(root, va), code, n);
 }
 
-void user_regs_init(struct regs *regs, unsigned long rip, unsigned long rsp)
-{
+void user_regs_init(struct regs *regs, unsigned long rip, unsigned long rsp) {
     memset(regs, 0, sizeof(*regs));
     regs->rip = rip;
     regs->rsp = rsp;
@@ -30,4 +27,6 @@ void user_regs_init(struct regs *regs, unsigned long rip, unsigned long rsp)
     regs->rflags = RFLAGS_IF | 2;
 }
 
-void user_run(struct probe *p, struct regs *regs) { probe_run(p, user_enter, regs); }
+void user_run(struct probe *p, struct regs *regs) {
+    probe_run(p, user_enter, regs);
+}

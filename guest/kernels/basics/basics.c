@@ -9,14 +9,12 @@
 
 const char kernel_name[] = "basics";
 
-bool expect_trap(const char *name, const struct probe *p, unsigned vector, uint64_t error)
-{
+bool expect_trap(const char *name, const struct probe *p, unsigned vector, uint64_t error) {
     return test_check(name, probe_trapped(p, vector, error), "expected trap %u error 0x%lx, saw %s", vector, error,
                       probe_describe(p));
 }
 
-bool expect_no_trap(const char *name, const struct probe *p)
-{
+bool expect_no_trap(const char *name, const struct probe *p) {
     return test_check(name, !p->trapped, "%s", probe_describe(p));
 }
 
@@ -31,8 +29,7 @@ static const struct {
     {"grants", check_grants},           {"vcpu", check_vcpu},
 };
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     char only[24] = "";
 
     cmdline_value("only", only, sizeof(only));

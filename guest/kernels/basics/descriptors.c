@@ -11,8 +11,7 @@
 #define SELECTOR(index, ldt, rpl) ((index) << 3 | ((ldt) << 2) | (rpl))
 
 /* The limit a selector has in pages (G bit set), or -1 if it cannot be used. */
-static long limit_of(unsigned selector)
-{
+static long limit_of(unsigned selector) {
     unsigned long limit = 0;
     uint8_t ok;
 
@@ -20,10 +19,11 @@ static long limit_of(unsigned selector)
     return ok ? (long)(limit >> PAGE_SHIFT) : -1;
 }
 
-static void do_load_es(void *arg) { __asm__ volatile("mov %k0, %%es\n\tmov %k1, %%es" ::"r"(arg), "r"(0)); }
+static void do_load_es(void *arg) {
+    __asm__ volatile("mov %k0, %%es\n\tmov %k1, %%es" ::"r"(arg), "r"(0));
+}
 
-static void check_gdt(void)
-{
+static void check_gdt(void) {
     uint64_t *gdt = page_alloc();
     unsigned long frame = virt_to_mfn(gdt);
     struct probe p;
@@ -47,15 +47,13 @@ static void check_gdt(void)
     page_free(gdt);
 }
 
-static long set_ldt(void *ldt, unsigned entries)
-{
+static long set_ldt(void *ldt, unsigned entries) {
     struct mmuext_op op = {.cmd = MMUEXT_SET_LDT, .arg1.linear_addr = ARG(ldt), .arg2.nr_ents = entries};
 
     return hv_mmuext_op(&op, 1, NULL, DOMID_SELF);
 }
 
-static void check_ldt(void)
-{
+static void check_ldt(void) {
     uint64_t *ldt = page_alloc();
     struct probe p;
 
@@ -74,8 +72,7 @@ static void check_ldt(void)
     page_free(ldt);
 }
 
-static void check_bases(void)
-{
+static void check_bases(void) {
     static uint64_t marker = 0x600d;
     uint64_t seen;
 
@@ -90,8 +87,7 @@ static void check_bases(void)
     test_equal("segbase.unknown", hv_set_segment_base(77, 0), -XEN_EINVAL);
 }
 
-void check_descriptors(void)
-{
+void check_descriptors(void) {
     check_gdt();
     check_ldt();
     check_bases();

@@ -6,7 +6,9 @@
 
 #include <xen/physdev.h>
 
-#define CODE(name) void name(void *arg); extern uint8_t name##_at[]
+#define CODE(name)                                                                                                     \
+    void name(void *arg);                                                                                              \
+    extern uint8_t name##_at[]
 CODE(code_cli);
 CODE(code_sti);
 CODE(code_swapgs);
@@ -21,24 +23,21 @@ struct cpuid {
     uint32_t a, b, c, d;
 };
 
-static struct cpuid cpuid_forced(uint32_t leaf)
-{
+static struct cpuid cpuid_forced(uint32_t leaf) {
     struct cpuid r;
 
     __asm__ volatile("ud2\n\t.ascii \"xen\"\n\tcpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(0));
     return r;
 }
 
-static struct cpuid cpuid_plain(uint32_t leaf)
-{
+static struct cpuid cpuid_plain(uint32_t leaf) {
     struct cpuid r;
 
     __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(0));
     return r;
 }
 
-static void check_cpuid(void)
-{
+static void check_cpuid(void) {
     struct cpuid r = cpuid_forced(0x40000000), vendor = cpuid_forced(0), plain = cpuid_plain(0);
     struct probe p;
 
@@ -61,8 +60,7 @@ struct msr {
     uint64_t value;
 };
 
-static void do_rdmsr(void *arg)
-{
+static void do_rdmsr(void *arg) {
     struct msr *m = arg;
     uint32_t low, high;
 
@@ -70,15 +68,13 @@ static void do_rdmsr(void *arg)
     m->value = (uint64_t)high << 32 | low;
 }
 
-static void do_wrmsr(void *arg)
-{
+static void do_wrmsr(void *arg) {
     const struct msr *m = arg;
 
     __asm__ volatile("wrmsr" ::"c"(m->number), "a"((uint32_t)m->value), "d"((uint32_t)(m->value >> 32)));
 }
 
-static void check_msrs(void)
-{
+static void check_msrs(void) {
     struct msr efer = {MSR_EFER, 0}, fs = {MSR_FS_BASE, 0x123456789000}, back = {MSR_FS_BASE, 0}, bad = {0xdeadbeef, 0};
     struct probe p;
 
@@ -100,16 +96,14 @@ static void check_msrs(void)
 }
 
 /* Kernels ask for an I/O privilege level of 1 before they use ports at all. */
-static long set_iopl(unsigned iopl)
-{
+static long set_iopl(unsigned iopl) {
     struct physdev_set_iopl op = {.iopl = iopl};
 
     return hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, &op);
 }
 
 /* Domains without the right to ports read all ones; so does everybody where no device is. */
-static void check_ports(void)
-{
+static void check_ports(void) {
     uint8_t byte = 0;
     uint16_t word = 0;
     uint32_t dword = 0;
@@ -124,8 +118,7 @@ static void check_ports(void)
     test_pass("port.out_ignored");
 }
 
-static void do_clear_pe(void *arg)
-{
+static void do_clear_pe(void *arg) {
     unsigned long cr0;
 
     (void)arg;
@@ -133,8 +126,7 @@ static void do_clear_pe(void *arg)
     __asm__ volatile("mov %0, %%cr0" ::"r"(cr0 & ~1UL));
 }
 
-static void check_control_registers(void)
-{
+static void check_control_registers(void) {
     unsigned long cr0, cr2, cr3, cr4;
     struct probe p;
 
@@ -162,8 +154,7 @@ static void check_control_registers(void)
 }
 
 /* CLI and STI are carried out as nothing: the upcall mask is the interrupt flag here. */
-static void check_refused(void)
-{
+static void check_refused(void) {
     struct probe p;
 
     probe_run(&p, code_swapgs, NULL);
@@ -180,16 +171,14 @@ static void check_refused(void)
 }
 
 /* POPF cannot change IF here, silently: kernels use the upcall mask instead. */
-static void check_popf(void)
-{
+static void check_popf(void) {
     unsigned long flags;
 
     __asm__ volatile("pushfq\n\tandq $~0x200, (%%rsp)\n\tpopfq\n\tpushfq\n\tpop %0" : "=r"(flags)::"memory", "cc");
     test_check("popf.keeps_if", flags & RFLAGS_IF, "flags 0x%lx", flags);
 }
 
-void check_emulation(void)
-{
+void check_emulation(void) {
     check_cpuid();
     check_msrs();
     check_ports();

@@ -6,14 +6,12 @@
 
 static volatile unsigned seen, seen_port;
 
-static void note(unsigned port)
-{
+static void note(unsigned port) {
     seen++;
     seen_port = port;
 }
 
-static void check_ipi(void)
-{
+static void check_ipi(void) {
     unsigned port = (unsigned)event_bind_ipi(0);
 
     seen = 0;
@@ -35,8 +33,7 @@ static void check_ipi(void)
     event_mask(port);
 }
 
-static struct evtchn_status status_of(unsigned port)
-{
+static struct evtchn_status status_of(unsigned port) {
     struct evtchn_status op = {.dom = DOMID_SELF, .port = port};
 
     if (hv_event_channel_op(EVTCHNOP_status, &op))
@@ -44,8 +41,7 @@ static struct evtchn_status status_of(unsigned port)
     return op;
 }
 
-static void check_loopback(void)
-{
+static void check_loopback(void) {
     unsigned unbound = (unsigned)event_alloc_unbound(DOMID_SELF, DOMID_SELF), local;
 
     test_equal("event.unbound", status_of(unbound).status, EVTCHNSTAT_unbound);
@@ -70,8 +66,7 @@ static void check_loopback(void)
     event_mask(unbound);
 }
 
-static void check_virq(void)
-{
+static void check_virq(void) {
     long port = event_bind_virq(VIRQ_DEBUG, 0);
 
     test_check("event.virq", port > 0, "%ld", port);
@@ -84,8 +79,7 @@ static void check_virq(void)
     event_close((unsigned)port);
 }
 
-static void check_errors(void)
-{
+static void check_errors(void) {
     test_equal("event.unknown_op", hv_event_channel_op(77, NULL), -XEN_ENOSYS);
     test_equal("event.close_zero", event_close(0), -XEN_EINVAL);
     test_equal("event.close_wild", event_close(0x7fffffff), -XEN_EINVAL);
@@ -93,8 +87,7 @@ static void check_errors(void)
     test_equal("event.no_domain", event_bind_interdomain(0x7fef, 1), -XEN_ESRCH);
 }
 
-static void check_callbacks(void)
-{
+static void check_callbacks(void) {
     struct callback_register reg = {.type = CALLBACKTYPE_event, .address = ARG(entry_event)};
     struct callback_unregister unreg = {.type = CALLBACKTYPE_event};
 
@@ -111,8 +104,7 @@ static void check_callbacks(void)
     test_equal("callback.noncanonical", hv_callback_op(CALLBACKOP_register, &reg), -XEN_EINVAL);
 }
 
-void check_events(void)
-{
+void check_events(void) {
     check_ipi();
     check_loopback();
     check_virq();

@@ -9,16 +9,14 @@
 
 static uint8_t *page;
 
-static struct gnttab_map_grant_ref map_op(domid_t self, unsigned flags)
-{
+static struct gnttab_map_grant_ref map_op(domid_t self, unsigned flags) {
     struct gnttab_map_grant_ref op = {.host_addr = MAP_VA, .flags = flags, .ref = REF, .dom = self};
 
     hv_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
     return op;
 }
 
-static int16_t unmap(uint64_t va, uint32_t handle)
-{
+static int16_t unmap(uint64_t va, uint32_t handle) {
     struct gnttab_unmap_grant_ref op = {.host_addr = va, .handle = handle};
 
     hv_grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1);
@@ -26,8 +24,7 @@ static int16_t unmap(uint64_t va, uint32_t handle)
 }
 
 /* A domain is not told its number: offer the page to one after the other until the mapping is allowed. */
-static domid_t find_self(void)
-{
+static domid_t find_self(void) {
     struct gnttab_map_grant_ref op;
 
     for (domid_t id = 0; id < 256; id++) {
@@ -41,8 +38,7 @@ static domid_t find_self(void)
     return DOMID_INVALID;
 }
 
-static void check_map(domid_t self)
-{
+static void check_map(domid_t self) {
     struct gnttab_map_grant_ref op = map_op(self, GNTMAP_host_map);
     struct probe p;
 
@@ -69,8 +65,7 @@ static void check_map(domid_t self)
     grant_end(REF);
 }
 
-static void check_copy(domid_t self)
-{
+static void check_copy(domid_t self) {
     uint8_t *to = page_alloc();
     struct gnttab_copy op = {.len = 100, .flags = GNTCOPY_source_gref};
 
@@ -97,8 +92,7 @@ static void check_copy(domid_t self)
     page_free(to);
 }
 
-void check_grants(void)
-{
+void check_grants(void) {
     struct gnttab_query_size size = {.dom = DOMID_SELF};
     int16_t status;
     domid_t self;

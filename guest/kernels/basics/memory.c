@@ -4,8 +4,7 @@
  */
 #include "basics.h"
 
-static void check_questions(void)
-{
+static void check_questions(void) {
     struct xen_machphys_mapping m2p = {0, 0, 0};
     domid_t self = DOMID_SELF;
     unsigned long bad = 0;
@@ -23,8 +22,7 @@ static void check_questions(void)
     test_equal("memory.unknown_op", hv_memory_op(63, NULL), -XEN_ENOSYS);
 }
 
-static void check_map(void)
-{
+static void check_map(void) {
     static struct {
         uint64_t addr, size;
         uint32_t type;
@@ -39,11 +37,11 @@ static void check_map(void)
     if (!is_privileged() && rc == -XEN_ENOSYS)
         test_skip("memory.map", "no map was set");
     else
-        test_check("memory.map", !rc && map.nr_entries > 0 && entries[0].size, "rc %ld, %u entries", rc, map.nr_entries);
+        test_check("memory.map", !rc && map.nr_entries > 0 && entries[0].size, "rc %ld, %u entries", rc,
+                   map.nr_entries);
 }
 
-static struct xen_memory_reservation reservation(xen_pfn_t *frame)
-{
+static struct xen_memory_reservation reservation(xen_pfn_t *frame) {
     struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
 
     set_xen_guest_handle(r.extent_start, frame);
@@ -51,8 +49,7 @@ static struct xen_memory_reservation reservation(xen_pfn_t *frame)
 }
 
 /* The frame's only mapping goes first: a mapped frame stays the domain's until its last reference drops. */
-static void check_reservation(void)
-{
+static void check_reservation(void) {
     void *page = page_alloc();
     unsigned long pfn = virt_to_pfn(page);
     xen_pfn_t frame = pfn_to_mfn(pfn);
@@ -76,8 +73,7 @@ static void check_reservation(void)
     page_free(page);
 }
 
-static void check_exchange(void)
-{
+static void check_exchange(void) {
     void *page = page_alloc();
     unsigned long pfn = virt_to_pfn(page);
     xen_pfn_t in = pfn_to_mfn(pfn), out = pfn;
@@ -94,8 +90,7 @@ static void check_exchange(void)
     page_free(page);
 }
 
-void check_memory(void)
-{
+void check_memory(void) {
     check_questions();
     check_map();
     check_reservation();

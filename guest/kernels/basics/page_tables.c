@@ -4,8 +4,7 @@
  */
 #include "basics.h"
 
-static void check_update(void)
-{
+static void check_update(void) {
     uint64_t *page = page_alloc(), *other = page_alloc(), *entry;
     uint64_t pte = virt_to_machine(page) | PTE_KERNEL;
     struct mmu_update req[2];
@@ -16,8 +15,8 @@ static void check_update(void)
     test_equal("pt.mmu_update", pt_write(entry, pte), 0);
     *page = 0x1234;
     test_equal("pt.mapped", *(long *)SCRATCH_VA, 0x1234);
-    test_equal("pt.update_va_mapping", hv_update_va_mapping(SCRATCH_VA, virt_to_machine(other) | PTE_KERNEL, UVMF_INVLPG),
-               0);
+    test_equal("pt.update_va_mapping",
+               hv_update_va_mapping(SCRATCH_VA, virt_to_machine(other) | PTE_KERNEL, UVMF_INVLPG), 0);
     test_equal("pt.remapped", *(long *)SCRATCH_VA, 0);
     test_check("pt.dirty_seen", (WRITE_ONCE(*(long *)SCRATCH_VA, 1), *entry & PTE_D), "entry 0x%lx", *entry);
     req[0] = (struct mmu_update){virt_to_machine(entry) | MMU_PT_UPDATE_PRESERVE_AD, virt_to_machine(other) | PTE_P};
@@ -35,8 +34,7 @@ static void check_update(void)
     page_free(other);
 }
 
-static void check_pinning(void)
-{
+static void check_pinning(void) {
     uint64_t *l1 = page_alloc(), *page = page_alloc();
     unsigned long mfn = virt_to_mfn(l1);
 
@@ -57,8 +55,7 @@ static void check_pinning(void)
     page_free(page);
 }
 
-static void check_roots(void)
-{
+static void check_roots(void) {
     uint64_t *root = page_alloc();
     unsigned long old = virt_to_mfn(pt_root()), mfn = virt_to_mfn(root);
 
@@ -76,10 +73,10 @@ static void check_roots(void)
     page_free(root);
 }
 
-static void check_pages(void)
-{
+static void check_pages(void) {
     uint64_t *page = page_alloc(), *other = page_alloc();
-    struct mmuext_op copy = {.cmd = MMUEXT_COPY_PAGE, .arg1.mfn = virt_to_mfn(other), .arg2.src_mfn = virt_to_mfn(page)};
+    struct mmuext_op copy = {
+        .cmd = MMUEXT_COPY_PAGE, .arg1.mfn = virt_to_mfn(other), .arg2.src_mfn = virt_to_mfn(page)};
 
     page[511] = 7;
     test_equal("page.copy", hv_mmuext_op(&copy, 1, NULL, DOMID_SELF), 0);
@@ -90,8 +87,7 @@ static void check_pages(void)
     page_free(other);
 }
 
-static void check_flushes(void)
-{
+static void check_flushes(void) {
     static unsigned long mask[1] = {1};
     struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_MULTI};
 
@@ -113,39 +109,37 @@ struct store {
     void (*run)(uint64_t *entry, uint64_t operand);
 };
 
-static void store_mov(uint64_t *entry, uint64_t v) { __asm__ volatile("mov %1, %0" : "=m"(*entry) : "r"(v) : "memory"); }
+static void store_mov(uint64_t *entry, uint64_t v) {
+    __asm__ volatile("mov %1, %0" : "=m"(*entry) : "r"(v) : "memory");
+}
 
-static void store_mov_half(uint64_t *entry, uint64_t v)
-{
+static void store_mov_half(uint64_t *entry, uint64_t v) {
     __asm__ volatile("movl %k1, %0" : "+m"(*(uint32_t *)entry) : "r"(v) : "memory");
 }
 
-static void store_xchg(uint64_t *entry, uint64_t v)
-{
+static void store_xchg(uint64_t *entry, uint64_t v) {
     __asm__ volatile("xchg %1, %0" : "+m"(*entry), "+r"(v)::"memory");
 }
 
-static void store_cmpxchg(uint64_t *entry, uint64_t v)
-{
+static void store_cmpxchg(uint64_t *entry, uint64_t v) {
     uint64_t old = *entry;
 
     __asm__ volatile("lock cmpxchg %2, %0" : "+m"(*entry), "+a"(old) : "r"(v) : "memory", "cc");
 }
 
-static void store_or(uint64_t *entry, uint64_t v) { __asm__ volatile("or %1, %0" : "+m"(*entry) : "r"(v) : "memory"); }
+static void store_or(uint64_t *entry, uint64_t v) {
+    __asm__ volatile("or %1, %0" : "+m"(*entry) : "r"(v) : "memory");
+}
 
-static void store_and(uint64_t *entry, uint64_t v)
-{
+static void store_and(uint64_t *entry, uint64_t v) {
     __asm__ volatile("lock and %1, %0" : "+m"(*entry) : "r"(v) : "memory");
 }
 
-static void store_bts(uint64_t *entry, uint64_t v)
-{
+static void store_bts(uint64_t *entry, uint64_t v) {
     __asm__ volatile("lock bts %1, %0" : "+m"(*entry) : "r"(v) : "memory");
 }
 
-static void store_btr(uint64_t *entry, uint64_t v)
-{
+static void store_btr(uint64_t *entry, uint64_t v) {
     __asm__ volatile("lock btr %1, %0" : "+m"(*entry) : "r"(v) : "memory");
 }
 
@@ -154,16 +148,14 @@ struct store_run {
     uint64_t *entry, operand;
 };
 
-static void do_store(void *arg)
-{
+static void do_store(void *arg) {
     struct store_run *r = arg;
 
     r->store->run(r->entry, r->operand);
 }
 
 /* Values relative to one frame: its machine address is added to all but bit numbers and masks. */
-static void check_store(const struct store *s, uint64_t *entry, uint64_t frame)
-{
+static void check_store(const struct store *s, uint64_t *entry, uint64_t frame) {
     bool plain = s->operand < 64 || (s->operand >> 63);
     struct store_run run = {s, entry, plain ? s->operand : (s->operand & 0xfff) + frame};
     /* The hypervisor may set these, and the ignored bits above the frame number. */
@@ -192,8 +184,7 @@ static const struct store stores[] = {
 };
 
 /* Entries of live tables, written as if they were memory; the tables are mapped read-only. */
-static void check_writes_by_trap(void)
-{
+static void check_writes_by_trap(void) {
     void *page = page_alloc();
     uint64_t *entry = pt_make(SCRATCH_VA);
     struct probe p;
@@ -206,8 +197,7 @@ static void check_writes_by_trap(void)
     page_free(page);
 }
 
-void check_page_tables(void)
-{
+void check_page_tables(void) {
     check_update();
     check_pinning();
     check_roots();

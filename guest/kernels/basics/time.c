@@ -4,8 +4,7 @@
  */
 #include "basics.h"
 
-static void check_clock(void)
-{
+static void check_clock(void) {
     uint64_t last = clock_now(), start = last, now, tsc = rdtsc();
     bool monotonic = true;
 
@@ -27,8 +26,7 @@ static void check_clock(void)
 }
 
 /* Waits for the timer event of this vCPU: how late it came in ns, or -1 if it never did. */
-static long timer_latency(uint64_t when)
-{
+static long timer_latency(uint64_t when) {
     struct cpu *cpu = cpu_this();
 
     if (!clock_wait_for(&cpu->timer_fired, (when > clock_now() ? when - clock_now() : 0) + SECOND))
@@ -36,8 +34,7 @@ static long timer_latency(uint64_t when)
     return (long)(clock_now() - when);
 }
 
-static void expect_timer(const char *name, long rc, uint64_t when)
-{
+static void expect_timer(const char *name, long rc, uint64_t when) {
     long late = rc ? rc : timer_latency(when);
 
     /* Generous: the machine may be emulated, and busy. */
@@ -45,8 +42,7 @@ static void expect_timer(const char *name, long rc, uint64_t when)
     cpu_this()->timer_fired = 0;
 }
 
-static void check_timers(void)
-{
+static void check_timers(void) {
     struct vcpu_set_singleshot_timer shot = {clock_now() + 10 * MILLISECOND, 0};
     struct vcpu_set_periodic_timer period = {10 * MILLISECOND};
     uint64_t when = clock_now() + 10 * MILLISECOND;
@@ -78,8 +74,7 @@ static void check_timers(void)
     cpu_this()->timer_fired = 0;
 }
 
-static void check_poll(void)
-{
+static void check_poll(void) {
     evtchn_port_t port = (evtchn_port_t)event_bind_ipi(0);
     struct sched_poll poll = {.nr_ports = 1};
     uint64_t start = clock_now();
@@ -99,8 +94,7 @@ static void check_poll(void)
     event_close(port);
 }
 
-static void check_scheduler(void)
-{
+static void check_scheduler(void) {
     uint64_t start = clock_now();
 
     test_equal("sched.yield", hv_sched_op(SCHEDOP_yield, NULL), 0);
@@ -109,8 +103,7 @@ static void check_scheduler(void)
     test_equal("sched.unknown", hv_sched_op(77, NULL), -XEN_ENOSYS);
 }
 
-void check_time(void)
-{
+void check_time(void) {
     check_clock();
     check_timers();
     check_poll();

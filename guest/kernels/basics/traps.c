@@ -4,7 +4,9 @@
  */
 #include "basics.h"
 
-#define CODE(name) void name(void *arg); extern uint8_t name##_at[]
+#define CODE(name)                                                                                                     \
+    void name(void *arg);                                                                                              \
+    extern uint8_t name##_at[]
 CODE(code_ud);
 CODE(code_de);
 CODE(code_bp);
@@ -32,29 +34,27 @@ static const struct {
     {"trap.db_single_step", code_step, TRAP_DB, 0, code_step_at},
 };
 
-static bool frame_is_sane(const struct probe *p, const uint8_t *rip)
-{
+static bool frame_is_sane(const struct probe *p, const uint8_t *rip) {
     return p->regs.rip == ARG(rip) && (p->regs.cs & 3) == 0 && (p->regs.rflags & RFLAGS_IF) &&
            !p->regs.saved_upcall_mask;
 }
 
-static void check_exceptions(void)
-{
+static void check_exceptions(void) {
     struct probe p;
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         probe_run(&p, cases[i].code, NULL);
         if (probe_trapped(&p, cases[i].vector, cases[i].error))
-            test_check(cases[i].name, frame_is_sane(&p, cases[i].rip), "frame: rip %lx (not %p) cs %x mask %x flags %lx",
-                       p.regs.rip, cases[i].rip, p.regs.cs, p.regs.saved_upcall_mask, p.regs.rflags);
+            test_check(cases[i].name, frame_is_sane(&p, cases[i].rip),
+                       "frame: rip %lx (not %p) cs %x mask %x flags %lx", p.regs.rip, cases[i].rip, p.regs.cs,
+                       p.regs.saved_upcall_mask, p.regs.rflags);
         else
             expect_trap(cases[i].name, &p, cases[i].vector, cases[i].error);
     }
 }
 
 /* QEMU before 10 gives 16n+2 as the error code of a refused INT n, and hypervisors go by it. */
-static void check_kernel_gate(void)
-{
+static void check_kernel_gate(void) {
     struct probe p;
 
     probe_run(&p, code_int81, NULL);
@@ -64,14 +64,12 @@ static void check_kernel_gate(void)
         expect_trap("trap.int81", &p, TRAP_INT81, 0);
 }
 
-static bool count_breakpoint(struct regs *regs)
-{
+static bool count_breakpoint(struct regs *regs) {
     regs->rax++;
     return true;
 }
 
-static void check_return(void)
-{
+static void check_return(void) {
     unsigned long rax = 41, rcx = 1, r11 = 2;
 
     trap_set_handler(TRAP_BP, count_breakpoint);
@@ -80,14 +78,12 @@ static void check_return(void)
     test_check("trap.return_registers", rax == 42 && rcx == 1 && r11 == 2, "rax %lu rcx %lu r11 %lu", rax, rcx, r11);
 }
 
-static void expect_fault(const char *name, const struct probe *p, unsigned long va, uint64_t error)
-{
+static void expect_fault(const char *name, const struct probe *p, unsigned long va, uint64_t error) {
     if (expect_trap(name, p, TRAP_PF, error) && p->cr2 != va)
         test_fail(name, "cr2 0x%lx, expected 0x%lx", p->cr2, va);
 }
 
-static void check_page_faults(void)
-{
+static void check_page_faults(void) {
     struct probe p;
     uint64_t *page = page_alloc();
 
@@ -108,8 +104,7 @@ static void check_page_faults(void)
     page_free(page);
 }
 
-static void check_debug_registers(void)
-{
+static void check_debug_registers(void) {
     static uint64_t watched;
     struct probe p;
 
@@ -126,8 +121,7 @@ static void check_debug_registers(void)
     hv_set_debugreg(0, 0);
 }
 
-static void check_fpu(void)
-{
+static void check_fpu(void) {
     struct probe p;
 
     test_equal("fpu_taskswitch.set", hv_fpu_taskswitch(1), 0);
@@ -140,8 +134,7 @@ static void check_fpu(void)
 
 static uint8_t other_stack[PAGE_SIZE] __attribute__((aligned(16)));
 
-static void check_bad_iret(void)
-{
+static void check_bad_iret(void) {
     uint64_t frame[5] = {ARG(code_ud), 0x1230, RFLAGS_IF | 2, ARG(other_stack + sizeof(other_stack)), FLAT_KERNEL_SS};
     uint64_t copy[16];
     struct probe p;
@@ -155,8 +148,7 @@ static void check_bad_iret(void)
     expect_trap("iret.to_kernel", &p, TRAP_UD, 0);
 }
 
-void check_traps(void)
-{
+void check_traps(void) {
     check_exceptions();
     check_kernel_gate();
     check_return();

@@ -5,8 +5,7 @@
  */
 #include "basics.h"
 
-static void check_runstate(void)
-{
+static void check_runstate(void) {
     static struct vcpu_runstate_info live, copy;
     struct vcpu_register_runstate_memory_area area;
     uint64_t sum;
@@ -18,19 +17,18 @@ static void check_runstate(void)
     area.addr.v = &live;
     test_equal("runstate.register", hv_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area), 0);
     clock_sleep(20 * MILLISECOND);
-    test_check("runstate.blocked_time", live.state == RUNSTATE_running && live.time[RUNSTATE_blocked] >= 10 * MILLISECOND,
+    test_check("runstate.blocked_time",
+               live.state == RUNSTATE_running && live.time[RUNSTATE_blocked] >= 10 * MILLISECOND,
                "state %d, %lu ns blocked", live.state, live.time[RUNSTATE_blocked]);
 }
 
-static void check_questions(void)
-{
+static void check_questions(void) {
     test_equal("vcpu.is_up", hv_vcpu_op(VCPUOP_is_up, 0, NULL), 1);
     test_equal("vcpu.is_up_beyond", hv_vcpu_op(VCPUOP_is_up, 4000, NULL), -XEN_ENOENT);
     test_equal("vcpu.unknown_op", hv_vcpu_op(77, 0, NULL), -XEN_ENOSYS);
 }
 
-static void check_info(void)
-{
+static void check_info(void) {
     static uint8_t page[PAGE_SIZE] __attribute__((aligned(4096)));
     struct vcpu_info *info = (void *)(page + 128);
     struct vcpu_register_vcpu_info reg = {.mfn = virt_to_mfn(page), .offset = PAGE_SIZE - 32};
@@ -50,8 +48,7 @@ static void check_info(void)
     test_check("vcpu_info.again", hv_vcpu_op(VCPUOP_register_vcpu_info, 0, &reg) < 0, "registered twice");
 }
 
-void check_vcpu(void)
-{
+void check_vcpu(void) {
     check_questions();
     check_runstate();
     check_info();

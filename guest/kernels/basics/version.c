@@ -4,8 +4,7 @@
  */
 #include "basics.h"
 
-static void check_questions(void)
-{
+static void check_questions(void) {
     xen_extraversion_t extra = "";
     xen_compile_info_t compile = {0};
     xen_capabilities_info_t caps = "";
@@ -17,24 +16,25 @@ static void check_questions(void)
     test_check("version.extra", !hv_xen_version(XENVER_extraversion, extra) && strlen(extra), "\"%s\"", extra);
     test_equal("version.compile_info", hv_xen_version(XENVER_compile_info, &compile), 0);
     test_check("version.capabilities", hv_xen_version(XENVER_capabilities, &caps) >= 0 && strlen(caps), "\"%s\"", caps);
-    test_check("version.platform", !hv_xen_version(XENVER_platform_parameters, &params) &&
-                                       params.virt_start == HYPERVISOR_VIRT_START, "0x%lx", params.virt_start);
-    test_check("version.features", !hv_xen_version(XENVER_get_features, &features) &&
-                                       features.submap >> XENFEAT_mmu_pt_update_preserve_ad & 1, "0x%x", features.submap);
+    test_check("version.platform",
+               !hv_xen_version(XENVER_platform_parameters, &params) && params.virt_start == HYPERVISOR_VIRT_START,
+               "0x%lx", params.virt_start);
+    test_check("version.features",
+               !hv_xen_version(XENVER_get_features, &features) &&
+                   features.submap >> XENFEAT_mmu_pt_update_preserve_ad & 1,
+               "0x%x", features.submap);
     features.submap_idx = 77;
     test_equal("version.features_bad_index", hv_xen_version(XENVER_get_features, &features), -XEN_EINVAL);
     test_equal("version.pagesize", hv_xen_version(XENVER_pagesize, NULL), 4096);
     test_equal("version.bad_subop", hv_xen_version(99, NULL), -XEN_ENOSYS);
 }
 
-static void check_unknown(void)
-{
+static void check_unknown(void) {
     test_equal("hypercall.hole_11", hypercall1(11, 0), -XEN_ENOSYS);
     test_equal("hypercall.unknown_60", hypercall1(60, 0), -XEN_ENOSYS);
 }
 
-static void check_multicall(void)
-{
+static void check_multicall(void) {
     multicall_entry_t calls[3] = {{.op = __HYPERVISOR_xen_version, .args = {XENVER_version, 0}},
                                   {.op = __HYPERVISOR_xen_version, .args = {99, 0}},
                                   {.op = __HYPERVISOR_xen_version, .args = {XENVER_pagesize, 0}}};
@@ -46,8 +46,7 @@ static void check_multicall(void)
     test_equal("multicall.none", hv_multicall(calls, 0), 0);
 }
 
-static void check_vm_assist(void)
-{
+static void check_vm_assist(void) {
     test_equal("vm_assist.writable_pagetables", hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0);
     test_equal("vm_assist.4gb_segments", hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_4gb_segments), 0);
     test_equal("vm_assist.runstate_flag", hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag), 0);
@@ -55,8 +54,7 @@ static void check_vm_assist(void)
     test_equal("vm_assist.unknown_command", hv_vm_assist(9, VMASST_TYPE_writable_pagetables), -XEN_ENOSYS);
 }
 
-void check_version(void)
-{
+void check_version(void) {
     check_questions();
     check_unknown();
     check_multicall();

@@ -10,8 +10,7 @@
 
 const char kernel_name[] = "crash";
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     char how[16] = "shutdown";
 
     cmdline_value("how", how, sizeof(how));

@@ -9,8 +9,7 @@
 
 const char kernel_name[] = "hello";
 
-static void print_version(void)
-{
+static void print_version(void) {
     xen_extraversion_t extra = "";
     xen_capabilities_info_t caps = "";
     long version = hv_xen_version(XENVER_version, NULL);
@@ -21,16 +20,14 @@ static void print_version(void)
            start_info->magic);
 }
 
-static void print_domain(void)
-{
+static void print_domain(void) {
     printf("hello: %lu KiB, %lu free, %u vCPUs, flags 0x%x, command line \"%s\"\n", start_info->nr_pages * 4,
            page_count_free() * 4, cpu_count_possible(), start_info->flags, (const char *)start_info->cmd_line);
     printf("hello: TSC %lu kHz, system time %lu us, wall clock %lu s\n", clock_tsc_khz(), clock_now() / 1000,
            clock_wall_seconds());
 }
 
-static void stay(void)
-{
+static void stay(void) {
     uint64_t next = clock_now();
 
     for (unsigned long tick = 1;; tick++) {
@@ -40,8 +37,7 @@ static void stay(void)
     }
 }
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     print_version();
     print_domain();
     if (cmdline_has("stay"))

@@ -11,12 +11,15 @@
 #define DPL(d) ((d) >> 45 & 3)
 #define PRESENT(d) ((d) >> 47 & 1)
 
-static uint64_t system_segment(unsigned type) { return 1UL << 47 | 3UL << 45 | (uint64_t)type << 40 | 0x67; }
+static uint64_t system_segment(unsigned type) {
+    return 1UL << 47 | 3UL << 45 | (uint64_t)type << 40 | 0x67;
+}
 
-static uint64_t call_gate(unsigned selector) { return 0x0000ec0000000000UL | (uint64_t)selector << 16; }
+static uint64_t call_gate(unsigned selector) {
+    return 0x0000ec0000000000UL | (uint64_t)selector << 16;
+}
 
-static void attack_updates(uint64_t *gdt)
-{
+static void attack_updates(uint64_t *gdt) {
     static const unsigned types[] = {1, 2, 3, 5, 6, 7, 9, 11, 14, 15};
     uint64_t machine = virt_to_machine(&gdt[3]);
 
@@ -42,8 +45,7 @@ static void attack_updates(uint64_t *gdt)
     refused("desc.unaligned", hv_update_descriptor(machine + 1, 0));
 }
 
-static void attack_gdt(void)
-{
+static void attack_gdt(void) {
     uint64_t *gdt = page_alloc();
     unsigned long frame = virt_to_mfn(gdt), table = virt_to_mfn(pt_root()), wild = 0xffffffffff;
     struct probe p;
@@ -69,18 +71,18 @@ static void attack_gdt(void)
     page_free(gdt);
 }
 
-static long set_ldt(unsigned long base, unsigned entries)
-{
+static long set_ldt(unsigned long base, unsigned entries) {
     struct mmuext_op op = {.cmd = MMUEXT_SET_LDT, .arg1.linear_addr = base, .arg2.nr_ents = entries};
 
     return hv_mmuext_op(&op, 1, NULL, DOMID_SELF);
 }
 
-static void do_load_es(void *selector) { __asm__ volatile("mov %k0, %%es\n\tmov %k1, %%es" ::"r"(selector), "r"(0)); }
+static void do_load_es(void *selector) {
+    __asm__ volatile("mov %k0, %%es\n\tmov %k1, %%es" ::"r"(selector), "r"(0));
+}
 
 /* An LDT's pages are looked at when a selector first needs them. */
-static void attack_ldt(void)
-{
+static void attack_ldt(void) {
     uint64_t *ldt = page_alloc();
     struct probe p;
 
@@ -107,8 +109,7 @@ static void attack_ldt(void)
     page_free(ldt);
 }
 
-static void attack_selectors(void)
-{
+static void attack_selectors(void) {
     static const unsigned long selectors[] = {0x08, 0x10, 0xe008, 0xe010, 0xe018, 0xe040, 0xe050, 0xe060, 0xfff8};
     struct probe p;
     unsigned caught = 0;
@@ -119,8 +120,7 @@ static void attack_selectors(void)
     test_check("selector.sweep", caught > 0, "all selectors can be loaded");
 }
 
-void attack_descriptors(void)
-{
+void attack_descriptors(void) {
     attack_gdt();
     attack_ldt();
     attack_selectors();

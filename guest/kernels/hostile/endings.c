@@ -8,18 +8,33 @@
 
 static uint8_t stack[PAGE_SIZE] __attribute__((aligned(16)));
 
-static void fault_on(unsigned long sp) { code_on_stack((void *)sp); }
-static void unmapped_stack(void) { fault_on(UNMAPPED); }
-static void noncanonical_stack(void) { fault_on(1UL << 63); }
-static void reserved_stack(void) { fault_on(0xffff818000000800); }
-static void gate_stack(void) { fault_on(0xffff808000000800); }
-static void m2p_stack(void) { fault_on(0xffff800000000800); }
-static void table_stack(void) { fault_on(ARG(pt_root()) + 0x800); }
+static void fault_on(unsigned long sp) {
+    code_on_stack((void *)sp);
+}
+static void unmapped_stack(void) {
+    fault_on(UNMAPPED);
+}
+static void noncanonical_stack(void) {
+    fault_on(1UL << 63);
+}
+static void reserved_stack(void) {
+    fault_on(0xffff818000000800);
+}
+static void gate_stack(void) {
+    fault_on(0xffff808000000800);
+}
+static void m2p_stack(void) {
+    fault_on(0xffff800000000800);
+}
+static void table_stack(void) {
+    fault_on(ARG(pt_root()) + 0x800);
+}
 
-static void iret_wild_frame(void) { code_raw_iret((void *)UNMAPPED); }
+static void iret_wild_frame(void) {
+    code_raw_iret((void *)UNMAPPED);
+}
 
-static void iret_bad_stack(void)
-{
+static void iret_bad_stack(void) {
     static uint64_t copy[16];
 
     copy[8] = ARG(code_ud);
@@ -30,8 +45,7 @@ static void iret_bad_stack(void)
     code_raw_iret(copy + 8);
 }
 
-static void use_handler(unsigned long address)
-{
+static void use_handler(unsigned long address) {
     struct trap_info table[2] = {{TRAP_PF, 0, FLAT_KERNEL_CS, address}, {0, 0, 0, 0}};
 
     hv_set_trap_table(table);
@@ -40,25 +54,28 @@ static void use_handler(unsigned long address)
     __asm__ volatile("mov %0, %%rsp\n\tmovq $0, (%1)" ::"r"(SCRATCH_VA + PAGE_SIZE), "r"(UNMAPPED) : "memory");
 }
 
-static void unmapped_handler(void) { use_handler(UNMAPPED); }
-static void reserved_handler(void) { use_handler(0xffff82d080200000); }
-static void gate_handler(void) { use_handler(0xffff808000000000); }
+static void unmapped_handler(void) {
+    use_handler(UNMAPPED);
+}
+static void reserved_handler(void) {
+    use_handler(0xffff82d080200000);
+}
+static void gate_handler(void) {
+    use_handler(0xffff808000000000);
+}
 
-static void no_handler(void)
-{
+static void no_handler(void) {
     hv_set_trap_table(NULL);
     code_ud(NULL);
 }
 
-static void null_event_callback(void)
-{
+static void null_event_callback(void) {
     hv_set_callbacks(0, 0, 0);
     event_send((unsigned)event_bind_ipi(0));
     clock_sleep(100 * MILLISECOND);
 }
 
-static void wild_event_callback(void)
-{
+static void wild_event_callback(void) {
     unsigned port = (unsigned)event_bind_ipi(0);
 
     hv_set_callbacks(0xffff82d080200000, 0xffff82d080200000, 0xffff82d080200000);
@@ -67,17 +84,17 @@ static void wild_event_callback(void)
     event_send(port);
 }
 
-static void unmap_self(void)
-{
+static void unmap_self(void) {
     hv_update_va_mapping(ARG(unmap_self) & PAGE_MASK, 0, UVMF_INVLPG | UVMF_ALL);
     hv_set_trap_table(NULL);
     hv_update_va_mapping(ARG(hypercall_page), 0, UVMF_INVLPG | UVMF_ALL);
 }
 
-static void empty_root(void) { mmuext(MMUEXT_NEW_BASEPTR, virt_to_mfn(pt_new_root(false))); }
+static void empty_root(void) {
+    mmuext(MMUEXT_NEW_BASEPTR, virt_to_mfn(pt_new_root(false)));
+}
 
-static void to_user_mode(unsigned long kernel_stack)
-{
+static void to_user_mode(unsigned long kernel_stack) {
     uint64_t frame[5] = {USER_VA, FLAT_USER_CS64, RFLAGS_IF | 2, USER_VA + 0x800, FLAT_USER_SS64};
 
     user_map_code(pt_root(), USER_VA, (const void *)code_user, 16);
@@ -86,22 +103,21 @@ static void to_user_mode(unsigned long kernel_stack)
     code_raw_iret(stack + 2048);
 }
 
-static void user_without_root(void) { to_user_mode(ARG(stack + sizeof(stack))); }
+static void user_without_root(void) {
+    to_user_mode(ARG(stack + sizeof(stack)));
+}
 
-static void user_unmapped_kernel_stack(void)
-{
+static void user_unmapped_kernel_stack(void) {
     mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(pt_root()));
     to_user_mode(UNMAPPED);
 }
 
-static void user_reserved_kernel_stack(void)
-{
+static void user_reserved_kernel_stack(void) {
     mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(pt_root()));
     to_user_mode(0xffff828000001000);
 }
 
-static void user_gate_kernel_stack(void)
-{
+static void user_gate_kernel_stack(void) {
     mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(pt_root()));
     to_user_mode(0xffff808000001000);
 }
@@ -132,8 +148,7 @@ static const struct {
     {"user_gate_kernel_stack", user_gate_kernel_stack},
 };
 
-void attack_to_the_end(const char *name)
-{
+void attack_to_the_end(const char *name) {
     for (unsigned i = 0; i < ARRAY_SIZE(endings); i++)
         if (!strcmp(name, endings[i].name))
             endings[i].attack();

@@ -11,17 +11,16 @@ struct frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-static void leave_with(struct probe *p, uint64_t rip, uint64_t cs, uint64_t rflags, uint64_t ss)
-{
+static void leave_with(struct probe *p, uint64_t rip, uint64_t cs, uint64_t rflags, uint64_t ss) {
     struct frame frame = {rip, cs, rflags, ARG(stack + sizeof(stack)), ss};
 
     memcpy(copy + 8, &frame, sizeof(frame));
     probe_run(p, code_raw_iret, copy + 8);
 }
 
-static void attack_iret(void)
-{
-    static const uint64_t selectors[] = {0, 3, 0x08, 0x10, 0x18, 0xe008, 0xe010, 0xe018, 0xe040, 0xfff8, 0xffff, 0x1230, 4};
+static void attack_iret(void) {
+    static const uint64_t selectors[] = {0,      3,      0x08,   0x10,   0x18,   0xe008, 0xe010,
+                                         0xe018, 0xe040, 0xfff8, 0xffff, 0x1230, 4};
     uint64_t cs = FLAT_KERNEL_CS & ~3, ss = FLAT_KERNEL_SS, flags = RFLAGS_IF | 2;
     struct probe p;
 
@@ -49,8 +48,7 @@ static void attack_iret(void)
     trapped("iret.all_flags", &p);
 }
 
-static void attack_trap_table(void)
-{
+static void attack_trap_table(void) {
     struct trap_info table[2] = {{TRAP_UD, 0, FLAT_KERNEL_CS, 1UL << 63}, {0, 0, 0, 0}};
 
     refused("trap.noncanonical", hv_set_trap_table(table));
@@ -70,8 +68,7 @@ static void attack_trap_table(void)
     test_equal("trap.restored", hv_set_trap_table(trap_table()), 0);
 }
 
-static void attack_callbacks(void)
-{
+static void attack_callbacks(void) {
     struct callback_register reg = {.type = CALLBACKTYPE_failsafe, .address = 1UL << 62};
 
     refused("callback.noncanonical", hv_callback_op(CALLBACKOP_register, &reg));
@@ -83,8 +80,7 @@ static void attack_callbacks(void)
     test_pass("callback.wild_but_unused");
 }
 
-static void attack_stacks(void)
-{
+static void attack_stacks(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(reserved_addresses); i++)
         hv_stack_switch(FLAT_KERNEL_SS, reserved_addresses[i]);
     hv_stack_switch(0, 0);
@@ -92,10 +88,11 @@ static void attack_stacks(void)
     test_equal("stack.restored", hv_stack_switch(FLAT_KERNEL_SS, ARG(stack + sizeof(stack))), 0);
 }
 
-static void do_read_fs(void *arg) { __asm__ volatile("mov %%fs:0, %0" : "=r"(*(uint64_t *)arg)); }
+static void do_read_fs(void *arg) {
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(*(uint64_t *)arg));
+}
 
-static void attack_bases(void)
-{
+static void attack_bases(void) {
     uint64_t value;
     struct probe p;
 
@@ -113,8 +110,7 @@ static void attack_bases(void)
     test_check("base.kernel_gs_kept", cpu_this() == &cpus[0], "%p", (void *)cpu_this());
 }
 
-static void attack_debug_registers(void)
-{
+static void attack_debug_registers(void) {
     refused("debugreg.m2p", hv_set_debugreg(0, HYPERVISOR_VIRT_START));
     for (unsigned i = 0; i < ARRAY_SIZE(reserved_addresses); i++)
         refused("debugreg.reserved", hv_set_debugreg((int)(i % 4), reserved_addresses[i]));
@@ -127,8 +123,7 @@ static void attack_debug_registers(void)
     test_equal("debugreg.off", hv_set_debugreg(7, 0), 0);
 }
 
-void attack_frames(void)
-{
+void attack_frames(void) {
     attack_iret();
     attack_trap_table();
     attack_callbacks();

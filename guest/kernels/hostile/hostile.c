@@ -13,9 +13,13 @@ const char kernel_name[] = "hostile";
 const unsigned long reserved_addresses[6] = {0xffff810000000000, 0xffff818000001000, 0xffff820000000000,
                                              0xffff82d080200000, 0xffff830000000000, 0xffff87fffffff000};
 
-bool refused(const char *name, long rc) { return test_check(name, rc < 0, "not refused, gave %ld", rc); }
+bool refused(const char *name, long rc) {
+    return test_check(name, rc < 0, "not refused, gave %ld", rc);
+}
 
-bool trapped(const char *name, const struct probe *p) { return test_check(name, p->trapped, "no trap"); }
+bool trapped(const char *name, const struct probe *p) {
+    return test_check(name, p->trapped, "no trap");
+}
 
 static const struct {
     const char *name;
@@ -26,8 +30,7 @@ static const struct {
     {"vcpus", attack_vcpus},
 };
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     char name[32] = "";
 
     if (cmdline_value("attack", name, sizeof(name))) {

@@ -6,12 +6,12 @@
 
 #include <xen/platform.h>
 
-static void attack_reserved_range(void)
-{
+static void attack_reserved_range(void) {
     uint64_t value;
     struct probe p;
 
-    test_check("range.m2p_read", probe_read(&p, &machine_to_phys_mapping[pfn_to_mfn(3)], &value) && value == 3, "failed");
+    test_check("range.m2p_read", probe_read(&p, &machine_to_phys_mapping[pfn_to_mfn(3)], &value) && value == 3,
+               "failed");
     probe_write(&p, &machine_to_phys_mapping[pfn_to_mfn(3)], 4);
     trapped("range.m2p_write", &p);
     for (unsigned i = 0; i < ARRAY_SIZE(reserved_addresses); i++) {
@@ -35,8 +35,7 @@ struct msr {
     uint64_t value;
 };
 
-static void do_rdmsr(void *arg)
-{
+static void do_rdmsr(void *arg) {
     struct msr *m = arg;
     uint32_t low, high;
 
@@ -44,8 +43,7 @@ static void do_rdmsr(void *arg)
     m->value = (uint64_t)high << 32 | low;
 }
 
-static void do_wrmsr(void *arg)
-{
+static void do_wrmsr(void *arg) {
     const struct msr *m = arg;
 
     __asm__ volatile("wrmsr" ::"c"(m->number), "a"((uint32_t)m->value), "d"((uint32_t)(m->value >> 32)));
@@ -53,12 +51,20 @@ static void do_wrmsr(void *arg)
 
 static const struct {
     uint32_t from, to;
-} msr_ranges[] = {{0, 0x200},           {0x200, 0x300},         {0x300, 0x500},          {0x600, 0x6ff},
-                  {0x770, 0x840},       {0xc80, 0xc90},         {0xd90, 0xda2},          {0x40000000, 0x40000010},
-                  {0xc0000080, 0xc0000090}, {0xc0000100, 0xc0000104}, {0xc0010000, 0xc0010140}, {0xc0011000, 0xc0011040}};
+} msr_ranges[] = {{0, 0x200},
+                  {0x200, 0x300},
+                  {0x300, 0x500},
+                  {0x600, 0x6ff},
+                  {0x770, 0x840},
+                  {0xc80, 0xc90},
+                  {0xd90, 0xda2},
+                  {0x40000000, 0x40000010},
+                  {0xc0000080, 0xc0000090},
+                  {0xc0000100, 0xc0000104},
+                  {0xc0010000, 0xc0010140},
+                  {0xc0011000, 0xc0011040}};
 
-static void attack_msr_reads(void)
-{
+static void attack_msr_reads(void) {
     unsigned readable = 0, faults = 0;
     struct probe p;
 
@@ -76,12 +82,11 @@ static void attack_msr_reads(void)
 }
 
 /* The ones a hypervisor lives on. Ignored or refused, both are good, as long as they keep their value. */
-static void attack_msr_writes(void)
-{
-    static const uint32_t numbers[] = {0x10,       0x1b,       0x3a,       0x174,      0x175,      0x176,      0x1a0,
-                                       0x1d9,      0x200,      0x250,      0x277,      0x2ff,      0x38f,      0x600,
-                                       0x802,      0x830,      0x832,      0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083,
-                                       0xc0000084, 0xc0000103, 0xc0010015, 0xc0010114, 0xc0010117};
+static void attack_msr_writes(void) {
+    static const uint32_t numbers[] = {
+        0x10,       0x1b,       0x3a,       0x174,      0x175,      0x176,      0x1a0,      0x1d9,     0x200,
+        0x250,      0x277,      0x2ff,      0x38f,      0x600,      0x802,      0x830,      0x832,     0xc0000080,
+        0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000103, 0xc0010015, 0xc0010114, 0xc0010117};
     struct probe p;
 
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -100,20 +105,22 @@ static void attack_msr_writes(void)
     test_check("msr.system_calls_work", hv_xen_version(XENVER_pagesize, NULL) == 4096, "hypercalls are broken");
 }
 
-static void do_in(void *arg)
-{
+static void do_in(void *arg) {
     uint32_t *port = arg;
 
     __asm__ volatile("inb %w1, %b0" : "=a"(*port) : "d"(*port));
 }
 
-static void do_out(void *arg) { __asm__ volatile("outb %b0, %w1" ::"a"(0xfe), "d"(arg)); }
+static void do_out(void *arg) {
+    __asm__ volatile("outb %b0, %w1" ::"a"(0xfe), "d"(arg));
+}
 
-static void do_out_long(void *arg) { __asm__ volatile("outl %0, %w1" ::"a"(0x80000000), "d"(arg)); }
+static void do_out_long(void *arg) {
+    __asm__ volatile("outl %0, %w1" ::"a"(0x80000000), "d"(arg));
+}
 
 /* A privileged domain has the ports, and would only break its own machine. */
-static void attack_ports(void)
-{
+static void attack_ports(void) {
     unsigned answers = 0;
     struct probe p;
 
@@ -134,8 +141,7 @@ static void attack_ports(void)
     test_equal("port.sweep", answers, 0);
 }
 
-static void attack_console(void)
-{
+static void attack_console(void) {
     static char text[] = "hostile: \x1b[2J\r\n\x00(XEN) forged line\n";
 
     refused("console.unknown_command", hv_console_io(77, 1, text));
@@ -146,8 +152,7 @@ static void attack_console(void)
 }
 
 /* Buffers large enough for any of these structures, with no valid interface version. */
-static void attack_control(void)
-{
+static void attack_control(void) {
     static uint64_t op[64];
     static const unsigned calls[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl, __HYPERVISOR_platform_op};
     unsigned worked = 0;
@@ -171,8 +176,7 @@ static void attack_control(void)
     test_equal("control.platform_op", worked, 0);
 }
 
-void attack_machine(void)
-{
+void attack_machine(void) {
     attack_reserved_range();
     attack_msr_reads();
     attack_msr_writes();

@@ -13,8 +13,7 @@ struct e820 {
 
 static uint64_t *entry;
 
-static bool is_ours(unsigned long mfn)
-{
+static bool is_ours(unsigned long mfn) {
     unsigned long pfn;
     struct probe p;
 
@@ -24,8 +23,7 @@ static bool is_ours(unsigned long mfn)
 }
 
 /* How many frames that are not ours can be mapped writable, of one in `step` between two bounds. */
-static unsigned sweep(unsigned long from, unsigned long to, unsigned long step, unsigned long *example)
-{
+static unsigned sweep(unsigned long from, unsigned long to, unsigned long step, unsigned long *example) {
     unsigned hits = 0;
 
     for (unsigned long mfn = from; mfn < to; mfn += step) {
@@ -39,8 +37,7 @@ static unsigned sweep(unsigned long from, unsigned long to, unsigned long step, 
 }
 
 /* A privileged domain may map device memory, so for it only RAM counts. */
-static unsigned sweep_ram(unsigned long *example)
-{
+static unsigned sweep_ram(unsigned long *example) {
     static struct e820 map[128];
     struct xen_memory_map op = {.nr_entries = ARRAY_SIZE(map)};
     unsigned hits = 0;
@@ -55,8 +52,7 @@ static unsigned sweep_ram(unsigned long *example)
     return hits;
 }
 
-static void attack_sweep(void)
-{
+static void attack_sweep(void) {
     unsigned long example = 0, top = (unsigned long)hv_memory_op(XENMEM_maximum_ram_page, NULL);
     unsigned hits = is_privileged() ? sweep_ram(&example) : sweep(0, top + 1024, 61, &example);
 
@@ -65,8 +61,7 @@ static void attack_sweep(void)
     refused("map.reserved_bits", pt_write(entry, 0x8000000000000UL | PTE_KERNEL));
 }
 
-static void attack_table_writable(void)
-{
+static void attack_table_writable(void) {
     static const char *const names[] = {"", "map.l1_writable", "map.l2_writable", "map.l3_writable", "map.l4_writable"};
 
     for (unsigned level = 1; level <= 4; level++) {
@@ -80,8 +75,7 @@ static void attack_table_writable(void)
 }
 
 /* Entries above the leaves: large pages, tables that are not tables, the hypervisor's own slots. */
-static void attack_upper_levels(void)
-{
+static void attack_upper_levels(void) {
     uint64_t *data = page_alloc(), *fake = page_alloc();
     unsigned long free_va = SCRATCH_VA + (3UL << 30);
     uint64_t *l2, *l3 = pt_entry(free_va, 3), *l4 = pt_root();
@@ -106,8 +100,7 @@ static void attack_upper_levels(void)
     page_free(data);
 }
 
-static void attack_pins(void)
-{
+static void attack_pins(void) {
     uint64_t *data = page_alloc(), *bad = page_alloc();
     unsigned long l4 = virt_to_mfn(pt_root()), l1 = virt_to_mfn(entry);
 
@@ -135,8 +128,7 @@ static void attack_pins(void)
 }
 
 /* Through the window between a mapping's removal and the flush: the frame must not be a table meanwhile. */
-static void attack_stale_tlb(void)
-{
+static void attack_stale_tlb(void) {
     uint64_t *page = page_alloc();
     volatile uint64_t *alias = (void *)SCRATCH_VA;
     struct probe p;
@@ -154,8 +146,7 @@ static void attack_stale_tlb(void)
     page_free(page);
 }
 
-void attack_maps(void)
-{
+void attack_maps(void) {
     entry = pt_make(SCRATCH_VA);
     attack_sweep();
     attack_table_writable();

@@ -52,19 +52,18 @@ static const struct call calls[] = {
 };
 
 static const unsigned long pointers[] = {
-    0x1000,                       /* unmapped, low */
-    SCRATCH_VA + (77UL << 30),    /* unmapped, high */
-    1UL << 63,                    /* non-canonical */
-    0x00007ffffffffff8,           /* into the hole */
-    0xffff800000000000,           /* M2P: readable, not ours to pass */
-    0xffff808000000000,           /* the hypervisor's slots */
+    0x1000,                    /* unmapped, low */
+    SCRATCH_VA + (77UL << 30), /* unmapped, high */
+    1UL << 63,                 /* non-canonical */
+    0x00007ffffffffff8,        /* into the hole */
+    0xffff800000000000,        /* M2P: readable, not ours to pass */
+    0xffff808000000000,        /* the hypervisor's slots */
     0xffff82d080200000,
-    0xffff87fffffffff8,           /* across their end */
-    0xfffffffffffffff8,           /* across the end of everything */
+    0xffff87fffffffff8, /* across their end */
+    0xfffffffffffffff8, /* across the end of everything */
 };
 
-static long call_with(const struct call *call, unsigned long pointer)
-{
+static long call_with(const struct call *call, unsigned long pointer) {
     unsigned long a[5];
 
     for (unsigned i = 0; i < 5; i++)
@@ -72,8 +71,7 @@ static long call_with(const struct call *call, unsigned long pointer)
     return hypercall5(call->nr, a[0], a[1], a[2], a[3], a[4]);
 }
 
-static void attack_pointers_one(const struct call *call)
-{
+static void attack_pointers_one(const struct call *call) {
     for (unsigned i = 0; i < ARRAY_SIZE(pointers); i++) {
         long rc = call_with(call, pointers[i]);
 
@@ -86,8 +84,7 @@ static void attack_pointers_one(const struct call *call)
 }
 
 /* Output only the kernel may read: the hypervisor must not write where the guest itself cannot. */
-static void attack_read_only_output(void)
-{
+static void attack_read_only_output(void) {
     void *page = page_alloc();
 
     page_protect(page);
@@ -97,8 +94,7 @@ static void attack_read_only_output(void)
     page_free(page);
 }
 
-static void attack_counts(void)
-{
+static void attack_counts(void) {
     xen_pfn_t frame = 0;
     struct xen_memory_reservation r = {.nr_extents = 1UL << 60, .domid = DOMID_SELF};
     multicall_entry_t nested[2] = {{.op = __HYPERVISOR_multicall, .args = {0, 1}}, {.op = ~0UL}};
@@ -118,8 +114,7 @@ static void attack_counts(void)
 }
 
 /* Numbers nobody defined, with arguments nobody checked. The page has 128 entries. */
-static void attack_numbers(void)
-{
+static void attack_numbers(void) {
     unsigned bad = 0;
 
     for (unsigned nr = 42; nr < 128; nr++)
@@ -128,8 +123,7 @@ static void attack_numbers(void)
     test_equal("number.sweep", bad, 0);
 }
 
-void attack_pointers(void)
-{
+void attack_pointers(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
         attack_pointers_one(&calls[i]);
     attack_read_only_output();

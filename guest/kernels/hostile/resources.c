@@ -4,8 +4,7 @@
  */
 #include "hostile.h"
 
-static void attack_memory(void)
-{
+static void attack_memory(void) {
     domid_t self = DOMID_SELF, other = 0x7fe0;
     long max = hv_memory_op(XENMEM_maximum_reservation, &self), now = hv_memory_op(XENMEM_current_reservation, &self);
     xen_pfn_t frame = start_info->nr_pages + 1000;
@@ -32,8 +31,7 @@ static void attack_memory(void)
     test_check("memory.beyond_limit", got <= max - now, "got %ld frames, %ld allowed", got, max - now);
 }
 
-static void attack_events(void)
-{
+static void attack_events(void) {
     struct evtchn_alloc_unbound op = {.dom = 1, .remote_dom = 0};
     struct evtchn_bind_pirq pirq = {.pirq = 0xffffff};
     unsigned first = 0, count = 0;
@@ -61,24 +59,21 @@ static void attack_events(void)
         refused("event.virq_of_dom0", event_bind_virq(VIRQ_DOM_EXC, 0));
 }
 
-static int16_t map_status(uint64_t va, uint32_t flags, grant_ref_t ref, domid_t dom)
-{
+static int16_t map_status(uint64_t va, uint32_t flags, grant_ref_t ref, domid_t dom) {
     struct gnttab_map_grant_ref op = {.host_addr = va, .flags = flags, .ref = ref, .dom = dom};
     long rc = hv_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
 
     return rc ? (int16_t)rc : op.status;
 }
 
-static int16_t unmap_status(uint64_t va, uint32_t handle)
-{
+static int16_t unmap_status(uint64_t va, uint32_t handle) {
     struct gnttab_unmap_grant_ref op = {.host_addr = va, .handle = handle};
     long rc = hv_grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1);
 
     return rc ? (int16_t)rc : op.status;
 }
 
-static void attack_grants(void)
-{
+static void attack_grants(void) {
     static unsigned long frames[4];
     struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 0x7fffffff};
     unsigned ok = 0;
@@ -102,8 +97,7 @@ static void attack_grants(void)
     refused("grant.many", hv_grant_table_op(GNTTABOP_map_grant_ref, (void *)0x1000, ~0U));
 }
 
-static void attack_poll(void)
-{
+static void attack_poll(void) {
     evtchn_port_t ports[2] = {0xffffffff, 0x7fffffff};
     struct sched_poll poll = {.nr_ports = 2, .timeout = 1};
 
@@ -111,8 +105,7 @@ static void attack_poll(void)
     refused("poll.wild_ports", hv_sched_op(SCHEDOP_poll, &poll));
 }
 
-void attack_resources(void)
-{
+void attack_resources(void) {
     pt_make(SCRATCH_VA);
     attack_memory();
     attack_events();

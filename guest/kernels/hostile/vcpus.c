@@ -6,10 +6,11 @@
 
 static struct vcpu_guest_context ctxt;
 
-static long try_context(void) { return hv_vcpu_op(VCPUOP_initialise, 1, &ctxt); }
+static long try_context(void) {
+    return hv_vcpu_op(VCPUOP_initialise, 1, &ctxt);
+}
 
-static void attack_contexts(void)
-{
+static void attack_contexts(void) {
     void *data = page_alloc();
 
     if (hv_vcpu_op(VCPUOP_is_up, 1, NULL) != 0) {
@@ -43,8 +44,7 @@ static void attack_contexts(void)
     page_free(data);
 }
 
-static void attack_records(void)
-{
+static void attack_records(void) {
     struct vcpu_register_vcpu_info info = {.mfn = 0xffffffffff, .offset = 0};
     struct vcpu_register_runstate_memory_area area;
     long rc;
@@ -70,8 +70,7 @@ static void attack_records(void)
     test_check("runstate.page_table", rc <= 0, "%ld", rc);
 }
 
-static void attack_numbers(void)
-{
+static void attack_numbers(void) {
     unsigned worked = 0;
 
     for (unsigned cmd = 0; cmd < 20; cmd++)
@@ -79,8 +78,7 @@ static void attack_numbers(void)
     test_equal("vcpu.number_sweep", worked, 0);
 }
 
-void attack_vcpus(void)
-{
+void attack_vcpus(void) {
     attack_contexts();
     attack_records();
     attack_numbers();

@@ -8,8 +8,7 @@
 
 const char kernel_name[] = "rebooter";
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     printf("rebooter: rebooting\n");
     shutdown(SHUTDOWN_reboot);
 }

@@ -12,8 +12,7 @@ const char kernel_name[] = "shapes";
 /* Set by the notes that ask for a p2m of its own; 0 otherwise. */
 extern const unsigned long shape_p2m;
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     unsigned long bad = 0;
 
     printf("shapes: base 0x%lx, image at 0x%lx, p2m at 0x%lx\n", ARG(kernel_virt_base), ARG(image_start),

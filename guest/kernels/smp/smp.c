@@ -17,14 +17,12 @@ static volatile unsigned alive[MAX_CPUS], pings[MAX_CPUS], go, stop, finished;
 static unsigned ping_port[MAX_CPUS];
 static unsigned long counter;
 
-static void on_ping(unsigned port)
-{
+static void on_ping(unsigned port) {
     (void)port;
     pings[cpu_this()->id]++;
 }
 
-static bool wait_all(const volatile unsigned *flags)
-{
+static bool wait_all(const volatile unsigned *flags) {
     for (unsigned id = 1; id < count; id++)
         if (!clock_wait_for(&flags[id], WAIT))
             return false;
@@ -32,8 +30,7 @@ static bool wait_all(const volatile unsigned *flags)
 }
 
 /* Sits blocked until told what to do; pings are counted by the handler. */
-static void secondary(void *arg)
-{
+static void secondary(void *arg) {
     unsigned id = cpu_this()->id;
 
     (void)arg;
@@ -50,8 +47,7 @@ static void secondary(void *arg)
     }
 }
 
-static void check_start(void)
-{
+static void check_start(void) {
     for (unsigned id = 1; id < count; id++) {
         test_equal("smp.is_down", hv_vcpu_op(VCPUOP_is_up, id, NULL), 0);
         test_equal("smp.start", cpu_start(id, secondary, NULL), 0);
@@ -62,8 +58,7 @@ static void check_start(void)
     test_equal("smp.start_beyond", hv_vcpu_op(VCPUOP_up, 4000, NULL), -XEN_ENOENT);
 }
 
-static void check_pings(void)
-{
+static void check_pings(void) {
     bool all = true;
 
     for (unsigned id = 1; id < count; id++) {
@@ -84,8 +79,7 @@ static void check_pings(void)
     test_check("smp.pings", all, "vCPU 1 saw %u of 100", pings[1]);
 }
 
-static void check_counter(void)
-{
+static void check_counter(void) {
     uint64_t end = clock_now() + WAIT;
 
     go = 1;
@@ -98,8 +92,7 @@ static void check_counter(void)
 static volatile unsigned long *const shared = (void *)SCRATCH_VA;
 static volatile unsigned reads, last_read, watching;
 
-static void watcher(void *arg)
-{
+static void watcher(void *arg) {
     (void)arg;
     watching = 1;
     while (!stop) {
@@ -109,8 +102,7 @@ static void watcher(void *arg)
     }
 }
 
-static bool others_see(unsigned value)
-{
+static bool others_see(unsigned value) {
     unsigned from = reads;
     uint64_t end = clock_now() + WAIT;
 
@@ -119,8 +111,7 @@ static bool others_see(unsigned value)
     return last_read == value;
 }
 
-static long flush_all_cpus(unsigned cmd)
-{
+static long flush_all_cpus(unsigned cmd) {
     static unsigned long mask[1];
     struct mmuext_op op = {.cmd = cmd, .arg1.linear_addr = SCRATCH_VA};
 
@@ -129,14 +120,12 @@ static long flush_all_cpus(unsigned cmd)
     return hv_mmuext_op(&op, 1, NULL, DOMID_SELF);
 }
 
-static void swap_to(uint64_t *page, unsigned long value)
-{
+static void swap_to(uint64_t *page, unsigned long value) {
     *page = value;
     pt_write(pt_entry(SCRATCH_VA, 1), virt_to_machine(page) | PTE_KERNEL);
 }
 
-static void check_shootdown(void)
-{
+static void check_shootdown(void) {
     uint64_t *a = page_alloc(), *b = page_alloc();
 
     *a = 1;
@@ -158,8 +147,7 @@ static void check_shootdown(void)
     test_check("smp.uvm_all_seen", others_see(5), "saw %u", last_read);
 }
 
-static bool wait_down(unsigned id)
-{
+static bool wait_down(unsigned id) {
     uint64_t end = clock_now() + WAIT;
 
     while (hv_vcpu_op(VCPUOP_is_up, id, NULL) == 1 && clock_now() < end)
@@ -168,8 +156,7 @@ static bool wait_down(unsigned id)
 }
 
 /* The secondaries return to cpu_main, which takes them down; they come up with other work. */
-static void take_all_down(void)
-{
+static void take_all_down(void) {
     bool all = true;
 
     stop = 1;
@@ -179,8 +166,7 @@ static void take_all_down(void)
     test_check("smp.down", all, "a vCPU stayed up");
 }
 
-static void check_move(void)
-{
+static void check_move(void) {
     struct evtchn_bind_vcpu bind = {.vcpu = 0};
     long port = event_alloc_unbound(DOMID_SELF, DOMID_SELF);
     long local = event_bind_interdomain(DOMID_SELF, (unsigned)port);
@@ -202,8 +188,7 @@ static void check_move(void)
     test_equal("smp.bind_vcpu_beyond", hv_event_channel_op(EVTCHNOP_bind_vcpu, &bind), -XEN_ENOENT);
 }
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     count = (unsigned)cmdline_number("vcpus", cpu_count_possible());
     printf("smp: %u vCPUs\n", count);
     if (count < 2) {

@@ -11,22 +11,19 @@ const char kernel_name[] = "spin";
 
 static volatile unsigned long work[MAX_CPUS][8]; /* one cache line each */
 
-static void unit(unsigned id)
-{
+static void unit(unsigned id) {
     for (unsigned i = 0; i < 1000; i++)
         barrier();
     work[id][0]++;
 }
 
-static void spin(void *arg)
-{
+static void spin(void *arg) {
     (void)arg;
     for (;;)
         unit(cpu_this()->id);
 }
 
-static unsigned long total(void)
-{
+static unsigned long total(void) {
     unsigned long sum = 0;
 
     for (unsigned id = 0; id < MAX_CPUS; id++)
@@ -34,8 +31,7 @@ static unsigned long total(void)
     return sum;
 }
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     unsigned vcpus = (unsigned)cmdline_number("vcpus", cpu_count_possible());
     unsigned long seconds = cmdline_number("seconds", 0), last = 0, now;
     uint64_t next = clock_now() + SECOND;

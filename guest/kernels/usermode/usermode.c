@@ -20,21 +20,19 @@ void sysret_enter(void *frame), direct_iretq(void *arg), direct_lretq(void *arg)
 #define DEMAND_VA (USER_VA + 0x30000)
 #define LOW_VA 0x10000000UL
 #define VSYSCALL_VA 0xffffffffff600000UL
-#define AT(piece) (CODE_VA + (unsigned long)((piece) - user_code))
+#define AT(piece) (CODE_VA + (unsigned long)((piece)-user_code))
 
 static const char *setting;
 static uint64_t *data;
 
-static const char *name_of(const char *test)
-{
+static const char *name_of(const char *test) {
     static char name[64];
 
     snprintf(name, sizeof(name), "%s.%s", setting, test);
     return name;
 }
 
-static void run(struct probe *p, const uint8_t *piece, unsigned long rdi, unsigned long rsi)
-{
+static void run(struct probe *p, const uint8_t *piece, unsigned long rdi, unsigned long rsi) {
     struct regs regs;
 
     user_regs_init(&regs, AT(piece), STACK_VA + PAGE_SIZE);
@@ -43,15 +41,13 @@ static void run(struct probe *p, const uint8_t *piece, unsigned long rdi, unsign
     user_run(p, &regs);
 }
 
-static bool expect(const char *test, const struct probe *p, unsigned vector, uint64_t error)
-{
+static bool expect(const char *test, const struct probe *p, unsigned vector, uint64_t error) {
     return test_check(name_of(test), probe_trapped(p, vector, error) && regs_from_user(&p->regs),
                       "expected trap %u error 0x%lx from user, saw %s, cs 0x%x", vector, error, probe_describe(p),
                       p->regs.cs);
 }
 
-static void fill_pattern(struct regs *regs)
-{
+static void fill_pattern(struct regs *regs) {
     uint64_t *word = (uint64_t *)regs;
 
     for (unsigned i = 0; i < 15; i++)
@@ -59,8 +55,7 @@ static void fill_pattern(struct regs *regs)
 }
 
 /* Index of the first general register that differs, or -1; rcx and r11 belong to SYSCALL. */
-static int first_difference(const struct regs *a, const struct regs *b, bool by_syscall)
-{
+static int first_difference(const struct regs *a, const struct regs *b, bool by_syscall) {
     const uint64_t *x = (const uint64_t *)a, *y = (const uint64_t *)b;
 
     for (int i = 0; i < 15; i++)
@@ -69,8 +64,7 @@ static int first_difference(const struct regs *a, const struct regs *b, bool by_
     return -1;
 }
 
-static void check_registers(const char *test, const uint8_t *piece, unsigned vector)
-{
+static void check_registers(const char *test, const uint8_t *piece, unsigned vector) {
     struct regs regs;
     struct probe p;
     int differs;
@@ -83,13 +77,13 @@ static void check_registers(const char *test, const uint8_t *piece, unsigned vec
         return;
     }
     differs = first_difference(&regs, &p.regs, vector == TRAP_SYSCALL);
-    test_check(name_of(test), differs < 0 && p.regs.rip == AT(piece) + 2 && p.regs.rsp == STACK_VA + 0xff0 &&
-                                  regs_from_user(&p.regs) && (p.regs.rflags & RFLAGS_IF),
+    test_check(name_of(test),
+               differs < 0 && p.regs.rip == AT(piece) + 2 && p.regs.rsp == STACK_VA + 0xff0 &&
+                   regs_from_user(&p.regs) && (p.regs.rflags & RFLAGS_IF),
                "register %d differs, rip 0x%lx rsp 0x%lx cs 0x%x", differs, p.regs.rip, p.regs.rsp, p.regs.cs);
 }
 
-static void check_sysret(void)
-{
+static void check_sysret(void) {
     uint64_t frame[5] = {AT(user_syscall), FLAT_USER_CS64, RFLAGS_IF | 2, STACK_VA + PAGE_SIZE, FLAT_USER_SS64};
     struct probe p;
 
@@ -98,15 +92,13 @@ static void check_sysret(void)
         test_fail(name_of("sysret"), "rip 0x%lx", p.regs.rip);
 }
 
-static void check_entries(void)
-{
+static void check_entries(void) {
     check_registers("syscall", user_syscall, TRAP_SYSCALL);
     check_registers("int80", user_int80, TRAP_INT80);
     check_sysret();
 }
 
-static void check_refused(void)
-{
+static void check_refused(void) {
     struct probe p;
 
     run(&p, user_ud, 0, 0);
@@ -119,15 +111,13 @@ static void check_refused(void)
     expect("hlt", &p, TRAP_GP, 0);
 }
 
-static void expect_fault(const char *test, const struct probe *p, unsigned long va, uint64_t error)
-{
+static void expect_fault(const char *test, const struct probe *p, unsigned long va, uint64_t error) {
     if (expect(test, p, TRAP_PF, error) && p->cr2 != va)
         test_fail(name_of(test), "cr2 0x%lx, expected 0x%lx", p->cr2, va);
 }
 
 /* User code must not see this address; whether it is mapped for the kernel there does not matter. */
-static void expect_hidden(const char *test, unsigned long va)
-{
+static void expect_hidden(const char *test, unsigned long va) {
     struct probe p;
 
     run(&p, user_read, va, 0);
@@ -135,8 +125,7 @@ static void expect_hidden(const char *test, unsigned long va)
                probe_describe(&p), p.regs.rax);
 }
 
-static void check_faults(void)
-{
+static void check_faults(void) {
     struct probe p;
 
     run(&p, user_read, DEMAND_VA, 0);
@@ -153,8 +142,7 @@ static void check_faults(void)
     expect("noncanonical", &p, TRAP_GP, 0);
 }
 
-static bool demand_page(struct regs *regs)
-{
+static bool demand_page(struct regs *regs) {
     unsigned long va = cpu_this()->info->arch.cr2;
 
     if (!regs_from_user(regs) || va != DEMAND_VA)
@@ -163,8 +151,7 @@ static bool demand_page(struct regs *regs)
     return true;
 }
 
-static void check_demand(void)
-{
+static void check_demand(void) {
     struct probe p;
 
     trap_set_handler(TRAP_PF, demand_page);
@@ -175,15 +162,13 @@ static void check_demand(void)
     hv_update_va_mapping(DEMAND_VA, 0, UVMF_INVLPG);
 }
 
-static void note_event(unsigned port)
-{
+static void note_event(unsigned port) {
     (void)port;
     data[0x40] = 1;
 }
 
 /* The event comes while user code spins, and the code goes on afterwards. */
-static void check_events(void)
-{
+static void check_events(void) {
     event_handler_t *timer = note_event;
     unsigned port = cpu_this()->timer_port;
     struct probe p;
@@ -196,8 +181,7 @@ static void check_events(void)
     test_check(name_of("event_ran"), data[0x40] == 1 && data[0x41] > 1, "flag %lu, %lu rounds", data[0x40], data[0x41]);
 }
 
-static void check_bases(void)
-{
+static void check_bases(void) {
     struct probe p;
 
     data[0] = 0xda7a;
@@ -210,8 +194,7 @@ static void check_bases(void)
     hv_set_segment_base(SEGBASE_FS, 0);
 }
 
-static void check_step(void)
-{
+static void check_step(void) {
     struct regs regs;
     struct probe p;
 
@@ -222,8 +205,7 @@ static void check_step(void)
     test_equal(name_of("single_step_rip"), (long)p.regs.rip, (long)AT(user_step) + 1);
 }
 
-static void check_compat(void)
-{
+static void check_compat(void) {
     struct regs regs;
     struct probe p;
 
@@ -232,12 +214,11 @@ static void check_compat(void)
     regs.ss = FLAT_USER_SS32;
     user_run(&p, &regs);
     expect("compat", &p, TRAP_INT80, 0);
-    test_check(name_of("compat_frame"), p.regs.rax == 0x33 && (p.regs.cs & 0xffff) == FLAT_USER_CS32, "rax 0x%lx cs 0x%x",
-               p.regs.rax, p.regs.cs);
+    test_check(name_of("compat_frame"), p.regs.rax == 0x33 && (p.regs.cs & 0xffff) == FLAT_USER_CS32,
+               "rax 0x%lx cs 0x%x", p.regs.rax, p.regs.cs);
 }
 
-static void check_all(const char *name, uint64_t *root)
-{
+static void check_all(const char *name, uint64_t *root) {
     setting = name;
     if (!test_equal(name_of("base"), mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(root)), 0))
         return;
@@ -253,8 +234,7 @@ static void check_all(const char *name, uint64_t *root)
     expect_hidden("reserved_range", 0xffff828000000000);
 }
 
-static void map_user_pages(void)
-{
+static void map_user_pages(void) {
     size_t n = (size_t)(user_code_end - user_code);
 
     user_map_code(pt_root(), CODE_VA, user_code, n);
@@ -265,8 +245,7 @@ static void map_user_pages(void)
 }
 
 /* A root with the low half of the kernel's. */
-static uint64_t *new_low_root(void)
-{
+static uint64_t *new_low_root(void) {
     uint64_t *root = pt_new_root(false);
 
     for (unsigned slot = 0; slot < 256; slot++)
@@ -275,15 +254,13 @@ static uint64_t *new_low_root(void)
     return root;
 }
 
-static void check_hidden_kernel(void)
-{
+static void check_hidden_kernel(void) {
     expect_hidden("kernel_text", ARG(user_code));
     expect_hidden("kernel_data", ARG(&data));
     expect_hidden("direct_map", ARG(data));
 }
 
-static void check_same(void)
-{
+static void check_same(void) {
     struct probe p;
 
     check_all("same", pt_root());
@@ -294,15 +271,13 @@ static void check_same(void)
         check_hidden_kernel();
 }
 
-static void check_fused(void)
-{
+static void check_fused(void) {
     check_all("fused", new_low_root());
     check_hidden_kernel();
 }
 
 /* Slot 64 differs: what user code finds at its addresses is not what the kernel finds there. */
-static void check_split(void)
-{
+static void check_split(void) {
     uint64_t *root = new_low_root(), *kernel_data = data;
     struct probe p;
 
@@ -326,8 +301,7 @@ static void check_split(void)
     data = kernel_data;
 }
 
-static void check_upper(void)
-{
+static void check_upper(void) {
     uint64_t *root = new_low_root(), *page = user_map_data(root, VSYSCALL_VA);
     struct probe p;
 
@@ -347,8 +321,7 @@ static void check_upper(void)
 }
 
 /* Small kernels return to themselves with the instruction, and the selectors they were given. */
-static void check_direct(const char *name, void (*way)(void *))
-{
+static void check_direct(const char *name, void (*way)(void *)) {
     struct probe p;
 
     probe_run(&p, way, NULL);
@@ -356,8 +329,7 @@ static void check_direct(const char *name, void (*way)(void *))
                p.regs.cs);
 }
 
-void kernel_main(void)
-{
+void kernel_main(void) {
     map_user_pages();
     check_same();
     check_fused();

@@ -24,8 +24,7 @@ struct cpu {
 
 extern struct cpu cpus[MAX_CPUS];
 
-static inline struct cpu *cpu_this(void)
-{
+static inline struct cpu *cpu_this(void) {
     struct cpu *cpu;
 
     __asm__ volatile("movq %%gs:0, %0" : "=r"(cpu));

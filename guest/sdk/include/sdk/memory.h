@@ -35,17 +35,28 @@
 
 void memory_init(void);
 
-static inline unsigned long *p2m(void) { return (unsigned long *)start_info->mfn_list; }
-static inline unsigned long pfn_to_mfn(unsigned long pfn) { return p2m()[pfn]; }
-static inline unsigned long mfn_to_pfn(unsigned long mfn) { return machine_to_phys_mapping[mfn]; }
-static inline void *pfn_to_virt(unsigned long pfn) { return (void *)(DIRECT_MAP + (pfn << PAGE_SHIFT)); }
-static inline void *mfn_to_virt(unsigned long mfn) { return pfn_to_virt(mfn_to_pfn(mfn)); }
+static inline unsigned long *p2m(void) {
+    return (unsigned long *)start_info->mfn_list;
+}
+static inline unsigned long pfn_to_mfn(unsigned long pfn) {
+    return p2m()[pfn];
+}
+static inline unsigned long mfn_to_pfn(unsigned long mfn) {
+    return machine_to_phys_mapping[mfn];
+}
+static inline void *pfn_to_virt(unsigned long pfn) {
+    return (void *)(DIRECT_MAP + (pfn << PAGE_SHIFT));
+}
+static inline void *mfn_to_virt(unsigned long mfn) {
+    return pfn_to_virt(mfn_to_pfn(mfn));
+}
 
 /* Of an address in the direct map or in the image. */
 unsigned long virt_to_pfn(const void *va);
-static inline unsigned long virt_to_mfn(const void *va) { return pfn_to_mfn(virt_to_pfn(va)); }
-static inline uint64_t virt_to_machine(const void *va)
-{
+static inline unsigned long virt_to_mfn(const void *va) {
+    return pfn_to_mfn(virt_to_pfn(va));
+}
+static inline uint64_t virt_to_machine(const void *va) {
     return (virt_to_mfn(va) << PAGE_SHIFT) | ((unsigned long)va & ~PAGE_MASK);
 }
 

@@ -52,7 +52,9 @@ struct regs {
     uint64_t ss;
 };
 
-static inline bool regs_from_user(const struct regs *regs) { return (regs->cs & 3) == 3; }
+static inline bool regs_from_user(const struct regs *regs) {
+    return (regs->cs & 3) == 3;
+}
 
 /* True if it dealt with the trap, and the interrupted code can go on. */
 typedef bool trap_handler_t(struct regs *regs);
@@ -86,8 +88,7 @@ bool probe_jump(struct probe *p, unsigned long va);
 /* "no trap", or vector, error code, cr2; for messages (static buffer of the caller's CPU). */
 const char *probe_describe(const struct probe *p);
 
-static inline bool probe_trapped(const struct probe *p, unsigned vector, uint64_t error)
-{
+static inline bool probe_trapped(const struct probe *p, unsigned vector, uint64_t error) {
     return p->trapped && p->vector == vector && p->error == error;
 }
 

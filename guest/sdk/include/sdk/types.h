@@ -31,10 +31,11 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 unsigned long parse_number(const char *s);
 
-static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
+static inline void cpu_relax(void) {
+    __asm__ volatile("pause" ::: "memory");
+}
 
-static inline uint64_t rdtsc(void)
-{
+static inline uint64_t rdtsc(void) {
     uint32_t low, high;
 
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
