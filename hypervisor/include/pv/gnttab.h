@@ -1,7 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gnttab: grant tables, version 1 only: by writing an entry into its table a domain lets another one map, copy from
- * or copy to one of its frames. Stock kernels ask for version 2 first and fall back.
+ * or copy to one of its frames. Stock kernels get along with version 1.
+ *
+ * Uses of one entry (struct gnttab_active counts them; the flags are what the granting guest sees):
+ *
+ *     unused --first use--> GTF_reading --first writing use--> GTF_reading|GTF_writing
+ *        ^------last use-----/   ^-------last writing use------------/
+ *
+ * While an entry is in use its frame and its grantee are those of the first use, whatever the guest writes there.
+ *
+ * A mapping is a handle of the mapping domain. What keeps the frame alive is the page-table entry itself, which holds a
+ * reference and a type like any other; so a guest that clears the entry by other means loses access at once, and a
+ * handle without an entry harms nobody. Unmapping needs an entry of a validated L1 table that maps the handle's frame
+ * with the handle's rights, clears it, flushes, and only then tells the granter: so there are never more entries than
+ * handles.
+ *
+ * Locks: gnttab.lock of a domain (its frames, uses and handles) -> its mm_lock; never two of them at once. A short lock
+ * guards finding the other domain and counting as its user, which keeps it until the operation is over.
  */
 #ifndef PV_GNTTAB_H
 #define PV_GNTTAB_H
@@ -14,26 +30,36 @@ struct vcpu;
 struct gnttab_active;
 struct gnttab_map;
 
-#define GNTTAB_MAX_FRAMES 64       /* of one domain; 512 entries each */
-#define GNTTAB_INITIAL_FRAMES 1
+#define GNTTAB_MAX_FRAMES 64 /* of one domain; 512 entries each */
 #define GNTTAB_ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
+#define GNTTAB_MAP_CHUNK 128
+#define GNTTAB_MAP_CHUNKS 256 /* up to 32768 handles */
 
 struct gnttab {
     struct spinlock lock;
+    bool dead;      /* set by gnttab_destroy(); lock: the finding lock */
+    u32 users;      /* operations under way that use this table; atomic */
+    u64 generation; /* tells this domain from a later one with its id */
     u32 nr_frames, max_frames;
-    grant_entry_v1_t *frame[GNTTAB_MAX_FRAMES];       /* direct map; written by the guest at any time */
+    grant_entry_v1_t *frame[GNTTAB_MAX_FRAMES];      /* direct map; written by the guest at any time */
     mfn_t frame_mfn[GNTTAB_MAX_FRAMES];
-    struct gnttab_active *active[GNTTAB_MAX_FRAMES];  /* uses of each entry, 512 a frame */
-    struct gnttab_map *map;                           /* this domain's mappings of others' frames, by handle */
-    u32 nr_maps, free_map;
+    struct gnttab_active *active[GNTTAB_MAX_FRAMES]; /* uses of each entry, 512 a frame */
+    struct gnttab_map *map[GNTTAB_MAP_CHUNKS];       /* this domain's mappings of others' frames, by handle */
+    u32 nr_map_chunks, free_map;                     /* free handles are linked; ~0: none */
 };
 
+/* With one frame of entries, if there is memory for it. max_frames 0: GNTTAB_MAX_FRAMES. */
 int gnttab_init(struct domain *d, u32 max_frames);
+/* Ends all uses by and of this domain. Its vCPUs do not run any more; no domain can find it afterwards. May be called
+ * again, and for a domain whose init never ran. */
 void gnttab_destroy(struct domain *d);
 
-/* Makes sure there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM. */
+/* Makes sure that there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM. */
 int gnttab_grow(struct domain *d, u32 nr);
-/* For the domain builder: d lets `peer` map `frame` (console and store rings) under the given reference. */
-int gnttab_seed(struct domain *d, u32 ref, domid_t peer, pfn_t frame);
+/* For the domain builder: d lets `peer` map `frame` under the given reference. */
+int gnttab_seed(struct domain *d, u32 ref, domid_t peer, mfn_t frame);
+
+/* The hypercall. arg: command, array, count; on -ERESTART array and count say where to go on. */
+long gnttab_op(struct vcpu *v, u32 cmd, u64 *arg);
 
 #endif

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# Paravane. `make help` lists the targets.
+BUILD ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+VERSION := 0.1
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: $(BUILD)/paravane
+
+include hypervisor/build.mk
+-include guest/build.mk
+-include tools/build.mk
+-include guest-images/build.mk
+-include tests/unit/build.mk
+-include tests/build.mk
+-include lint.mk
+
+# What a build needs of Debian's packages, seen to once.
+$(HV_OBJ) $(GUEST_OBJECTS) $(TOOLS): | $(BUILD)/.packages
+$(BUILD)/.packages: scripts/deps
+	@mkdir -p $(@D)
+	@scripts/deps build && touch $@
+
+.PHONY: run run-launch
+run: all tools guests images
+	@BUILD=$(BUILD) scripts/run $(RUN_ARGS)
+
+# `make run-launch LAUNCH=my.launch`: guests of your own.
+run-launch: all tools guests
+	@BUILD=$(BUILD) scripts/run $(RUN_ARGS)
+
+.PHONY: help
+help:
+	@echo 'make                            build $(BUILD)/paravane (CC=clang works too)'
+	@echo 'make run                        boot the demonstration guests side by side in QEMU; without a terminal,'
+	@echo '                                until all are up. GUESTS=a,b MEMORY=MiB CPUS=N APPEND=options'
+	@echo 'make run-launch LAUNCH=file     boot the guests of your own launch file'
+	@echo 'make check                      all tests: check-unit, check-tools, check-system (TESTS=words to pick some)'
+	@echo 'make fuzz SECONDS=60            the fuzzers over every untrusted decoder, each so long'
+	@echo 'make lint                       style, static analysis, generated documents'
+	@echo 'make figures                    what operations cost guests, in time (bench kernel)'
+	@echo 'make guests tools images        test kernels, user-space tools, the ramdisk of the Linux guests'
+	@echo 'make clean                      remove $(BUILD)'
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)

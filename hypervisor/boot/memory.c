@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// Memory from the loader's map to the heap: finds free RAM, builds the hypervisor root with the direct map, the frame table
+// and the machine-to-physical table, and hands over.
+#include <pv/boot_memory.h>
+#include <pv/boot.h>
+#include <pv/gate.h>
+#include <pv/lib.h>
+#include <pv/mm.h>
+#include <pv/x86.h>
+
+#include "internal.h"
+
+#define MAX_FREE (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 8)
+#define LOW_LIMIT GiB(4) /* what the boot tables map */
+
+extern char image_start[], image_text_end[], image_rodata_end[], image_data_end[], image_end[];
+
+struct range {
+    u64 start, end;
+};
+static struct range free_ranges[MAX_FREE];
+static u32 nr_free;
+static bool finished;
+u64 boot_memory_total;
+
+static void add_free(u64 start, u64 end)
+{
+    start = ALIGN_UP(start, PAGE_SIZE);
+    end = ALIGN_DOWN(end, PAGE_SIZE);
+    if (start < end && nr_free < MAX_FREE)
+        free_ranges[nr_free++] = (struct range){start, end};
+}
+
+/* Takes [start, end) out of the free ranges. */
+static void reserve(u64 start, u64 end)
+{
+    u32 n = nr_free;
+
+    start = ALIGN_DOWN(start, PAGE_SIZE);
+    end = ALIGN_UP(end, PAGE_SIZE);
+    for (u32 i = 0; i < n; i++) {
+        struct range *r = &free_ranges[i], old = *r;
+
+        if (end <= old.start || start >= old.end)
+            continue;
+        r->end = MAX(old.start, MIN(old.end, start));
+        if (end < old.end)
+            add_free(end, old.end);
+    }
+}
+
+static void find_free(void)
+{
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+
+        if (r->ram) {
+            boot_memory_total += r->end - r->start;
+            add_free(r->start, r->end);
+        }
+    }
+    for (u32 i = 0; i < boot_info.nr_ranges; i++)
+        if (!boot_info.range[i].ram)
+            reserve(boot_info.range[i].start, boot_info.range[i].end);
+    reserve(0, MiB(1));
+    reserve((u64)image_start - HYP_TEXT_BASE, (u64)image_end - HYP_TEXT_BASE);
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        reserve(boot_info.module[i].start, boot_info.module[i].start + boot_info.module[i].size);
+}
+
+/* From the end of the highest free range below 4 GiB: mapped by the boot tables, and far from the modules. */
+static u64 take(u64 size)
+{
+    struct range *best = NULL;
+
+    for (u32 i = 0; i < nr_free; i++) {
+        struct range *r = &free_ranges[i];
+
+        if (r->end <= LOW_LIMIT && r->end - r->start >= size && (!best || r->end > best->end))
+            best = r;
+    }
+    if (!best)
+        panic("not enough memory below 4 GiB for the hypervisor's own tables (%u free ranges)", nr_free);
+    best->end -= size;
+    return best->end;
+}
+
+void *boot_memory_page(void)
+{
+    void *page;
+
+    if (finished)
+        return NULL;
+    page = maddr_to_virt(maddr(take(PAGE_SIZE)));
+    clear_page(page);
+    return page;
+}
+
+static u64 top_of(bool below_limit)
+{
+    u64 top = 0;
+
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+
+        if ((r->ram || r->type == 3 || r->type == 4) && (!below_limit || r->end <= LOW_LIMIT))
+            top = MAX(top, r->end);
+    }
+    return top;
+}
+
+static void map_direct(void)
+{
+    hyp_map(DIRECTMAP_BASE, maddr(0), ALIGN_UP(top_of(true), MiB(2)), PTE_W | PTE_NX);
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+        u64 start = ALIGN_UP(MAX(r->start, LOW_LIMIT), PAGE_SIZE), end = ALIGN_DOWN(r->end, PAGE_SIZE);
+
+        if (r->ram && start < end)
+            hyp_map(DIRECTMAP_BASE + start, maddr(start), end - start, PTE_W | PTE_NX);
+    }
+}
+
+static void map_image(void)
+{
+    u64 text = (u64)image_start, rodata = (u64)image_text_end, data = (u64)image_rodata_end, end = (u64)image_end;
+
+    hyp_map(text, maddr(text - HYP_TEXT_BASE), rodata - text, 0);
+    hyp_map(rodata, maddr(rodata - HYP_TEXT_BASE), data - rodata, PTE_NX);
+    hyp_map(data, maddr(data - HYP_TEXT_BASE), end - data, PTE_NX | PTE_W);
+}
+
+/* Frame-table pages for the frames of each RAM range; a page covers 128 frames. */
+static void map_frame_table(void)
+{
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+        u64 first = ALIGN_DOWN(FRAMETABLE_BASE + (r->start >> PAGE_SHIFT) * sizeof(struct page), PAGE_SIZE);
+        u64 last = FRAMETABLE_BASE + (r->end >> PAGE_SHIFT) * sizeof(struct page);
+
+        for (u64 va = first; r->ram && va < last; va += PAGE_SIZE)
+            if (!hyp_is_mapped(va))
+                hyp_map(va, virt_to_maddr(boot_memory_page()), PAGE_SIZE, PTE_W | PTE_NX);
+    }
+    frame_table_max = top_of(false) >> PAGE_SHIFT;
+}
+
+/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole below 4 GiB. */
+static void map_m2p(void)
+{
+    u64 top = ALIGN_UP(MAX(top_of(false), LOW_LIMIT), MiB(2));
+    void *hole = boot_memory_page();
+
+    memset(hole, 0xff, PAGE_SIZE);
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+
+        for (u64 pa = ALIGN_DOWN(r->start, MiB(2)); r->ram && pa < r->end; pa += MiB(2)) {
+            u64 va = M2P_BASE + (pa >> PAGE_SHIFT) * 8;
+
+            if (hyp_is_mapped(va))
+                continue;
+            hyp_map(va, virt_to_maddr(boot_memory_page()), PAGE_SIZE, PTE_W | PTE_NX);
+            memset(maddr_to_virt(hyp_translate(va)), 0xff, PAGE_SIZE);
+        }
+    }
+    for (u64 pa = 0; pa < top; pa += MiB(2))
+        if (!hyp_is_mapped(M2P_BASE + (pa >> PAGE_SHIFT) * 8))
+            hyp_map(M2P_BASE + (pa >> PAGE_SHIFT) * 8, virt_to_maddr(hole), PAGE_SIZE, PTE_NX);
+}
+
+/* Slots whose L3 tables all roots share: they must exist before a second root is made. */
+static void make_shared_slots(void)
+{
+    static const u64 bases[] = {M2P_BASE, DIRECTMAP_BASE, MMIO_BASE, FRAMETABLE_BASE, STACKS_BASE, HYP_TEXT_BASE};
+
+    for (u32 i = 0; i < ARRAY_SIZE(bases); i++)
+        if (!hyp_master_root[pt_slot(bases[i], 4)])
+            hyp_master_root[pt_slot(bases[i], 4)] =
+                pte_make(virt_to_mfn(boot_memory_page()), PTE_P | PTE_W | PTE_A);
+}
+
+void boot_memory_init(void)
+{
+    find_free();
+    if (!nr_free)
+        panic("%s gave no usable memory map", boot_info.loader);
+    hyp_master_root = boot_memory_page();
+    make_shared_slots();
+    map_image();
+    map_direct();
+    map_frame_table();
+    map_m2p();
+    hyp_master_root[pt_slot(GATE_BASE, 4)] = boot_gate_slot();
+    write_cr3(virt_to_maddr(hyp_master_root).a);
+}
+
+void boot_memory_finish(void)
+{
+    finished = true;
+    for (u32 i = 0; i < nr_free; i++)
+        if (free_ranges[i].start < free_ranges[i].end)
+            heap_add_range(mfn(free_ranges[i].start >> PAGE_SHIFT), mfn(free_ranges[i].end >> PAGE_SHIFT));
+}
+
+void boot_memory_free_modules(void)
+{
+    for (u32 i = 0; i < boot_info.nr_modules; i++) {
+        struct boot_module *m = &boot_info.module[i];
+        u64 start = ALIGN_UP(m->start, PAGE_SIZE), end = ALIGN_DOWN(m->start + m->size, PAGE_SIZE);
+
+        if (start < end)
+            heap_add_range(mfn(start >> PAGE_SHIFT), mfn(end >> PAGE_SHIFT));
+        m->size = 0;
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Domains: the table of them, birth, shutdown, death. Who restarts a guest that ended is launch's business.
+#include "internal.h"
+
+#include <pv/console.h>
+#include <pv/launch_host.h>
+#include <pv/mm.h>
+
+static struct domain *domains[MAX_DOMAINS];
+static struct spinlock domains_lock = SPINLOCK_INIT;
+static domid_t next_id = 1;
+
+struct domain *domain_by_id(domid_t id) { return id < MAX_DOMAINS ? READ_ONCE(domains[id]) : NULL; }
+
+struct domain *domain_next(struct domain *d)
+{
+    for (u32 id = d ? d->id + 1u : 0; id < MAX_DOMAINS; id++)
+        if (domains[id])
+            return domains[id];
+    return NULL;
+}
+
+void domain_for_each(void (*fn)(struct domain *d, void *arg), void *arg)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        fn(d, arg);
+}
+
+/* Numbers are not used again until all others were: a late reference finds nobody rather than somebody else. */
+static bool enter_table(struct domain *d)
+{
+    bool found = false;
+
+    spin_lock(&domains_lock);
+    for (u32 tries = 0; tries < MAX_DOMAINS && !found; tries++) {
+        domid_t id = next_id;
+
+        next_id = next_id + 1 < MAX_DOMAINS ? next_id + 1 : 1;
+        if (!domains[id]) {
+            d->id = id;
+            WRITE_ONCE(domains[id], d);
+            found = true;
+        }
+    }
+    spin_unlock(&domains_lock);
+    return found;
+}
+
+static bool create_vcpus(struct domain *d)
+{
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        d->vcpu[i] = vcpu_create(d, i);
+        if (!d->vcpu[i])
+            return false;
+    }
+    return true;
+}
+
+static void free_domain(struct domain *d)
+{
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        if (d->vcpu[i])
+            vcpu_free(d->vcpu[i]);
+    WRITE_ONCE(domains[d->id], NULL);
+    heap_free(d);
+}
+
+static bool alloc_shared_info(struct domain *d)
+{
+    struct page *pg = domain_alloc_shared_page(d);
+
+    if (!pg)
+        return false;
+    d->shared_info = page_to_virt(pg);
+    d->shared_info_mfn = page_to_mfn(pg);
+    /* Writable for ever: the gate maps it so, for vCPUs whose vcpu_info is in it. */
+    return page_get_type(pg, PT_WRITABLE) == 0;
+}
+
+struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages)
+{
+    struct domain *d = heap_alloc(sizeof(*d));
+
+    if (!d)
+        return NULL;
+    strlcpy(d->name, name, sizeof(d->name));
+    d->nr_vcpus = nr_vcpus;
+    d->max_pages = max_pages;
+    d->page_list = d->zombies = FRAME_NONE;
+    spin_init(&d->lock);
+    spin_init(&d->mm_lock);
+    spin_init(&d->page_lock);
+    if (!enter_table(d)) {
+        heap_free(d);
+        return NULL;
+    }
+    evtchn_init(d);
+    if (!alloc_shared_info(d) || !create_vcpus(d)) {
+        d->dying = true;
+        while (!domain_destroy(d))
+            continue;
+        return NULL;
+    }
+    return d;
+}
+
+static void stop_all(struct domain *d)
+{
+    WRITE_ONCE(d->dying, true);
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        if (d->vcpu[i])
+            vcpu_pause_set(d->vcpu[i], VCPU_DOWN);
+}
+
+void domain_shutdown(struct domain *d, u8 code)
+{
+    spin_lock(&d->lock);
+    if (d->shut_down) {
+        spin_unlock(&d->lock);
+        return;
+    }
+    d->shut_down = true;
+    d->shutdown_code = code;
+    spin_unlock(&d->lock);
+    stop_all(d);
+    launch_domain_ended(d);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    char why[200];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof(why), fmt, ap);
+    va_end(ap);
+    if (!READ_ONCE(d->shut_down))
+        printk("guest %s crashed: %s\n", d->name, why);
+    domain_shutdown(d, SHUTDOWN_crash);
+}
+
+void domain_pause(struct domain *d)
+{
+    if (__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST))
+        return;
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        vcpu_pause_set(d->vcpu[i], VCPU_PAUSED);
+}
+
+void domain_unpause(struct domain *d)
+{
+    if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST))
+        return;
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        vcpu_pause_clear(d->vcpu[i], VCPU_PAUSED);
+}
+
+static bool stop_vcpus(struct domain *d)
+{
+    bool stopped = true;
+
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        if (d->vcpu[i])
+            stopped &= vcpu_stop(d->vcpu[i]);
+    return stopped;
+}
+
+static void release_shared_info(struct domain *d)
+{
+    struct page *pg = mfn_to_page(d->shared_info_mfn);
+
+    if (!d->shared_info)
+        return;
+    d->shared_info = NULL;
+    page_put_type(pg);
+    domain_free_shared_page(d, pg);
+}
+
+/* Each step may be done again, so a call that finds something unfinished simply returns. */
+bool domain_destroy(struct domain *d)
+{
+    ASSERT(d->dying);
+    if (!stop_vcpus(d))
+        return false;
+    if (d->console)
+        console_guest_detach(d->console);
+    evtchn_destroy(d);
+    gnttab_destroy(d);
+    for (u32 i = 0; i < d->nr_vcpus && d->shared_info; i++)
+        if (d->vcpu[i])
+            vcpu_drop_memory(d->vcpu[i]);
+    release_shared_info(d);
+    if (!mm_destroy(d))
+        return false;
+    free_domain(d);
+    return true;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// The run loop. One stack for each CPU and no blocking anywhere: whatever the hypervisor does for a guest ends here, and
+// everything that has to happen before the guest goes on is done here, in a fixed order.
+#include <pv/run.h>
+
+#include <pv/console.h>
+#include <pv/gate.h>
+#include <pv/launch_host.h>
+#include <pv/mm.h>
+#include <pv/platform.h>
+#include <pv/trap.h>
+
+#include "internal.h"
+
+static u32 take_requests(struct cpu *c) { return __atomic_exchange_n(&c->requests, 0, __ATOMIC_SEQ_CST); }
+
+/* Puts the vCPU's state back into its structures; the CPU has none afterwards. */
+static void unload(struct cpu *c)
+{
+    struct vcpu *v = c->current;
+    u64 now = time_now();
+
+    if (!v)
+        return;
+    x86_save_vcpu(v);
+    __atomic_store_n(&c->current, NULL, __ATOMIC_SEQ_CST);
+    runstate_change(v, v->pause ? (v->pause & VCPU_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline) : RUNSTATE_runnable,
+                    now);
+    sched_switched_out(&v->sched, now);
+}
+
+static void load(struct cpu *c, struct vcpu *v)
+{
+    v->cpu = c;
+    __atomic_store_n(&c->current, v, __ATOMIC_SEQ_CST);
+    v->count[COUNT_SWITCH]++;
+    c->gate_dirty = true;
+    __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+    gate_map_vcpu(c, v);
+    x86_load_vcpu(c, v);
+    runstate_change(v, RUNSTATE_running, time_now());
+}
+
+/* Asks the scheduler who runs next, and until when. */
+static void reschedule(struct cpu *c)
+{
+    struct sched_entity *next = sched_pick(c->id, time_now(), &c->slice_end);
+    struct vcpu *v = next ? container_of(next, struct vcpu, sched) : NULL;
+
+    if (v == c->current)
+        return;
+    unload(c);
+    if (v)
+        load(c, v);
+}
+
+static void program_timer(struct cpu *c)
+{
+    u64 deadline = MIN(timer_next(c->id), c->slice_end);
+
+    if (deadline != c->deadline)
+        apic_timer_program(deadline);
+    c->deadline = deadline;
+}
+
+static void do_requests(struct cpu *c, u32 requests)
+{
+    u64 now = time_now();
+
+    if (requests & CPU_REQ_WORK) {
+        console_work();
+        launch_work();
+    }
+    if (timer_next(c->id) <= now)
+        timer_run_expired(c->id, now);
+    if (requests & CPU_REQ_TIMER)
+        c->deadline = 0; /* it has fired or must be set anew */
+    if (requests & CPU_REQ_RESCHED || c->slice_end <= now)
+        reschedule(c);
+}
+
+static void refresh_gate(struct cpu *c, struct vcpu *v)
+{
+    gate_map_vcpu(c, v);
+    x86_flush_own_tlb();
+    x86_reload_ldt();
+    c->gate_dirty = false;
+}
+
+/* What the vCPU must have before its guest goes on. False: it does not go on now. */
+static bool prepare(struct cpu *c, struct vcpu *v)
+{
+    if (v->domain->dying || v->pause || !mm_drain(v->domain)) {
+        __atomic_fetch_or(&c->requests, CPU_REQ_RESCHED, __ATOMIC_SEQ_CST);
+        return false;
+    }
+    if (c->gate_dirty)
+        refresh_gate(c, v);
+    if (v->nmi_pending && !v->nmi_masked)
+        trap_inject_nmi(v);
+    if (vcpu_event_pending(v))
+        trap_inject_event(v);
+    return !v->domain->dying;
+}
+
+static u64 root_of(struct cpu *c, struct vcpu *v)
+{
+    return virt_to_maddr(c->cpu_root[v->fused || v->kernel_mode ? 1 : 0]).a;
+}
+
+static void leave(struct cpu *c, struct vcpu *v)
+{
+    struct regs *r = vcpu_regs(v);
+
+    v->gate->kernel_mode = v->kernel_mode;
+    if (v->kernel_mode) {
+        r->cs = SEL_KERNEL_CS;
+        r->ss = SEL_KERNEL_DS;
+    } else {
+        r->cs |= 3;
+        r->ss |= 3;
+    }
+    r->rflags = trap_clean_rflags(r->rflags);
+    /* From here on this CPU counts as one that holds translations; requests posted before are seen below, later ones
+     * come with an interrupt. */
+    __atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
+    if (READ_ONCE(c->requests)) {
+        __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
+        return; /* with the mode and registers as they are: nothing was loaded */
+    }
+    gate_exit(root_of(c, v));
+}
+
+static void compose_if_needed(struct cpu *c, struct vcpu *v)
+{
+    u32 posted = __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+
+    if (!c->recompose && !(posted & CPU_REQ_RECOMPOSE))
+        return;
+    c->recompose = false;
+    mm_compose(c, v);
+}
+
+void run_loop(void)
+{
+    struct cpu *c = this_cpu();
+
+    for (;;) {
+        u32 requests = take_requests(c);
+        struct vcpu *v;
+
+        c->recompose |= (requests & CPU_REQ_RECOMPOSE) != 0;
+        do_requests(c, requests);
+        program_timer(c);
+        v = c->current;
+        if (v && !prepare(c, v))
+            continue;
+        if (READ_ONCE(c->requests) & ~(u32)CPU_REQ_RECOMPOSE)
+            continue;
+        if (v)
+            compose_if_needed(c, v);
+        if (v)
+            leave(c, v);
+        else
+            x86_idle(c);
+    }
+}
+
+bool preempt_pending(void)
+{
+    struct cpu *c = this_cpu();
+
+    return READ_ONCE(c->requests) & (CPU_REQ_RESCHED | CPU_REQ_TIMER) || time_now() >= c->deadline;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A domain's grant table: its frames, which the guest writes at any time, and beside them the counts of uses, which
+ * are what the hypervisor goes by.
+ */
+#include "internal.h"
+
+#define CLAIM_TRIES 16 /* a guest that keeps changing the entry has only itself to blame */
+
+static struct spinlock find_lock = SPINLOCK_INIT;
+static u64 last_generation;
+
+/* --- other domains --- */
+
+struct domain *gnttab_get_domain(const struct domain *self, domid_t id) {
+    spin_lock(&find_lock);
+    struct domain *d = domain_by_id(id == DOMID_SELF ? self->id : id);
+    if (d && d->gnttab.dead)
+        d = NULL;
+    if (d)
+        __atomic_fetch_add(&d->gnttab.users, 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&find_lock);
+    return d;
+}
+
+void gnttab_put_domain(struct domain *d) { __atomic_fetch_sub(&d->gnttab.users, 1, __ATOMIC_SEQ_CST); }
+
+/* --- frames --- */
+
+/* The writable type keeps the guest from making a page table of it: we set flags in it. */
+static int frame_add(struct domain *d) {
+    struct gnttab *t = &d->gnttab;
+    struct gnttab_active *active = heap_alloc(GNTTAB_ENTRIES_PER_FRAME * sizeof(*active));
+    struct page *pg = active ? domain_alloc_shared_page(d) : NULL;
+    if (!pg) {
+        heap_free(active);
+        return -ENOMEM;
+    }
+    clear_page(page_to_virt(pg));
+    BUG_ON(page_get_type(pg, PT_WRITABLE));
+    t->active[t->nr_frames] = active;
+    t->frame[t->nr_frames] = page_to_virt(pg);
+    t->frame_mfn[t->nr_frames] = page_to_mfn(pg);
+    t->nr_frames++;
+    return 0;
+}
+
+int gnttab_grow(struct domain *d, u32 nr) {
+    int rc = 0;
+    spin_lock(&d->gnttab.lock);
+    if (nr > d->gnttab.max_frames)
+        rc = -EINVAL;
+    while (!rc && d->gnttab.nr_frames < nr)
+        rc = frame_add(d);
+    spin_unlock(&d->gnttab.lock);
+    return rc;
+}
+
+int gnttab_init(struct domain *d, u32 max_frames) {
+    struct gnttab *t = &d->gnttab;
+    memset(t, 0, sizeof(*t));
+    spin_init(&t->lock);
+    t->max_frames = max_frames ? MIN(max_frames, (u32)GNTTAB_MAX_FRAMES) : GNTTAB_MAX_FRAMES;
+    t->free_map = ~0u;
+    t->generation = __atomic_add_fetch(&last_generation, 1, __ATOMIC_SEQ_CST);
+    return gnttab_grow(d, 1);
+}
+
+/* Dead first: then nobody new begins to use the table, and those who do are on other CPUs and done soon. */
+void gnttab_destroy(struct domain *d) {
+    struct gnttab *t = &d->gnttab;
+    spin_lock(&find_lock);
+    t->dead = true;
+    spin_unlock(&find_lock);
+    while (__atomic_load_n(&t->users, __ATOMIC_SEQ_CST))
+        __builtin_ia32_pause();
+    gnttab_drop_maps(d);
+    for (u32 i = 0; i < t->nr_frames; i++) {
+        struct page *pg = mfn_to_page(t->frame_mfn[i]);
+        heap_free(t->active[i]);
+        page_put_type(pg);
+        domain_free_shared_page(d, pg);
+    }
+    t->nr_frames = t->max_frames = 0;
+}
+
+/* --- entries --- */
+
+static grant_entry_v1_t *entry_of(struct gnttab *t, u32 ref) {
+    return &t->frame[ref / GNTTAB_ENTRIES_PER_FRAME][ref % GNTTAB_ENTRIES_PER_FRAME];
+}
+
+static struct gnttab_active *active_of(struct gnttab *t, u32 ref) {
+    return &t->active[ref / GNTTAB_ENTRIES_PER_FRAME][ref % GNTTAB_ENTRIES_PER_FRAME];
+}
+
+int gnttab_seed(struct domain *d, u32 ref, domid_t peer, mfn_t frame) {
+    if (ref >= d->gnttab.nr_frames * GNTTAB_ENTRIES_PER_FRAME || frame.n > UINT32_MAX)
+        return -EINVAL;
+    grant_entry_v1_t *e = entry_of(&d->gnttab, ref);
+    WRITE_ONCE(e->frame, (u32)frame.n);
+    WRITE_ONCE(e->domid, peer);
+    __atomic_store_n(&e->flags, (u16)GTF_permit_access, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Checks and marks in one atomic step on the word of flags and domid: the guest clears the flags just so. */
+static s16 entry_claim(grant_entry_v1_t *e, domid_t user, bool readonly) {
+    u32 *word = (u32 *)(void *)e, set = readonly ? GTF_reading : GTF_reading | GTF_writing;
+    u32 old = READ_ONCE(*word);
+    for (u32 i = 0; i < CLAIM_TRIES; i++) {
+        u16 flags = (u16)old;
+        if ((flags & GTF_type_mask) != GTF_permit_access || old >> 16 != user)
+            return GNTST_general_error;
+        if (!readonly && (flags & GTF_readonly))
+            return GNTST_general_error;
+        if (__atomic_compare_exchange_n(word, &old, old | set, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return GNTST_okay;
+    }
+    return GNTST_general_error;
+}
+
+/* Flags follow the counts. */
+static void entry_release(grant_entry_v1_t *e, const struct gnttab_active *a) {
+    if (!a->writes)
+        __atomic_fetch_and(&e->flags, (u16)~GTF_writing, __ATOMIC_SEQ_CST);
+    if (!a->writes && !a->reads)
+        __atomic_fetch_and(&e->flags, (u16)~GTF_reading, __ATOMIC_SEQ_CST);
+}
+
+static s16 pin_locked(struct gnttab *t, u32 ref, domid_t user, bool readonly, u32 *frame) {
+    if (ref >= t->nr_frames * GNTTAB_ENTRIES_PER_FRAME)
+        return GNTST_bad_gntref;
+    grant_entry_v1_t *e = entry_of(t, ref);
+    struct gnttab_active *a = active_of(t, ref);
+    bool used = a->reads || a->writes;
+    if ((used && a->dom != user) || a->reads == UINT32_MAX || a->writes == UINT32_MAX)
+        return GNTST_general_error;
+    s16 rc = entry_claim(e, user, readonly);
+    if (rc)
+        return rc;
+    if (!used) {
+        a->dom = user;
+        a->frame = READ_ONCE(e->frame);
+    }
+    (readonly ? a->reads++ : a->writes++);
+    *frame = a->frame;
+    return GNTST_okay;
+}
+
+s16 gnttab_pin(struct domain *granter, u32 ref, domid_t user, bool readonly, u32 *frame) {
+    spin_lock(&granter->gnttab.lock);
+    s16 rc = pin_locked(&granter->gnttab, ref, user, readonly, frame);
+    spin_unlock(&granter->gnttab.lock);
+    return rc;
+}
+
+void gnttab_unpin(struct domain *granter, u32 ref, bool readonly) {
+    struct gnttab *t = &granter->gnttab;
+    spin_lock(&t->lock);
+    struct gnttab_active *a = active_of(t, ref);
+    BUG_ON(!(readonly ? a->reads : a->writes));
+    (readonly ? a->reads-- : a->writes--);
+    entry_release(entry_of(t, ref), a);
+    spin_unlock(&t->lock);
+}

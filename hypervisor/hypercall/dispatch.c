@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// The table of hypercalls, and multicall. Holes are refused with ENOSYS.
+#include "internal.h"
+
+#include <pv/trap.h>
+
+static const hypercall_fn table[] = {
+    [__HYPERVISOR_set_trap_table] = hc_set_trap_table,
+    [__HYPERVISOR_mmu_update] = hc_mmu_update,
+    [__HYPERVISOR_set_gdt] = hc_set_gdt,
+    [__HYPERVISOR_stack_switch] = hc_stack_switch,
+    [__HYPERVISOR_set_callbacks] = hc_set_callbacks,
+    [__HYPERVISOR_fpu_taskswitch] = hc_fpu_taskswitch,
+    [__HYPERVISOR_set_debugreg] = hc_set_debugreg,
+    [__HYPERVISOR_get_debugreg] = hc_get_debugreg,
+    [__HYPERVISOR_update_descriptor] = hc_update_descriptor,
+    [__HYPERVISOR_memory_op] = hc_memory_op,
+    [__HYPERVISOR_multicall] = hc_multicall,
+    [__HYPERVISOR_update_va_mapping] = hc_update_va_mapping,
+    [__HYPERVISOR_set_timer_op] = hc_set_timer_op,
+    [__HYPERVISOR_xen_version] = hc_xen_version,
+    [__HYPERVISOR_console_io] = hc_console_io,
+    [__HYPERVISOR_grant_table_op] = hc_grant_table_op,
+    [__HYPERVISOR_vm_assist] = hc_vm_assist,
+    [__HYPERVISOR_update_va_mapping_otherdomain] = hc_update_va_mapping_otherdomain,
+    [__HYPERVISOR_iret] = hc_iret,
+    [__HYPERVISOR_vcpu_op] = hc_vcpu_op,
+    [__HYPERVISOR_set_segment_base] = hc_set_segment_base,
+    [__HYPERVISOR_mmuext_op] = hc_mmuext_op,
+    [__HYPERVISOR_sched_op] = hc_sched_op,
+    [__HYPERVISOR_callback_op] = hc_callback_op,
+    [__HYPERVISOR_event_channel_op] = hc_event_channel_op,
+    [__HYPERVISOR_physdev_op] = hc_physdev_op,
+    [__HYPERVISOR_sysctl] = hc_refused,
+    [__HYPERVISOR_domctl] = hc_refused,
+    [__HYPERVISOR_platform_op] = hc_refused,
+};
+
+long hypercall_call(struct vcpu *v, u64 number, u64 *arg)
+{
+    if (number >= ARRAY_SIZE(table) || !table[number])
+        return -ENOSYS;
+    return table[number](v, arg);
+}
+
+/* Control operations of a domain that is not the control domain. */
+long hc_refused(struct vcpu *v, u64 *arg)
+{
+    (void)v;
+    (void)arg;
+    return -EPERM;
+}
+
+#define SYSCALL_LENGTH 2
+
+void hypercall_dispatch(struct vcpu *v)
+{
+    struct regs *r = vcpu_regs(v);
+    u64 number = r->rax, arg[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
+    long rc = hypercall_call(v, number, arg);
+
+    if (number == __HYPERVISOR_iret)
+        return; /* all registers are new */
+    if (rc != -ERESTART) {
+        r->rax = (u64)rc;
+        return;
+    }
+    r->rip -= SYSCALL_LENGTH;
+    r->rdi = arg[0];
+    r->rsi = arg[1];
+    r->rdx = arg[2];
+    r->r10 = arg[3];
+    r->r8 = arg[4];
+}
+
+/* One entry. Where its call stopped half way is written back, so that the guest's next try goes on there. */
+static long one_call(struct vcpu *v, gva_t at)
+{
+    struct multicall_entry e;
+    long rc;
+
+    if (copy_from_guest(&e, at, sizeof(e)))
+        return -EFAULT;
+    if (e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret)
+        rc = -EINVAL;
+    else
+        rc = hypercall_call(v, e.op, e.args);
+    if (rc == -ERESTART) {
+        if (copy_to_guest(gva(at.a + offsetof(struct multicall_entry, args)), e.args, sizeof(e.args)))
+            return -EFAULT;
+        return rc;
+    }
+    e.result = (xen_ulong_t)rc;
+    return copy_to_guest(gva(at.a + offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result));
+}
+
+long hc_multicall(struct vcpu *v, u64 *arg)
+{
+    while (arg[1]) {
+        long rc = one_call(v, gva(arg[0]));
+
+        if (rc)
+            return rc;
+        arg[0] += sizeof(struct multicall_entry);
+        arg[1]--;
+        if (v->domain->dying)
+            return 0;
+        if (arg[1] && preempt_pending())
+            return -ERESTART;
+    }
+    return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of hypercall share: handlers, by number. arg: the six arguments, which a handler changes only before it
+ * returns -ERESTART, to say where to go on.
+ */
+#ifndef HYPERCALL_INTERNAL_H
+#define HYPERCALL_INTERNAL_H
+
+#include <pv/hypercall.h>
+#include <pv/mm.h>
+
+typedef long (*hypercall_fn)(struct vcpu *v, u64 *arg);
+
+long hc_set_trap_table(struct vcpu *v, u64 *arg);
+long hc_mmu_update(struct vcpu *v, u64 *arg);
+long hc_set_gdt(struct vcpu *v, u64 *arg);
+long hc_stack_switch(struct vcpu *v, u64 *arg);
+long hc_set_callbacks(struct vcpu *v, u64 *arg);
+long hc_fpu_taskswitch(struct vcpu *v, u64 *arg);
+long hc_set_debugreg(struct vcpu *v, u64 *arg);
+long hc_get_debugreg(struct vcpu *v, u64 *arg);
+long hc_update_descriptor(struct vcpu *v, u64 *arg);
+long hc_memory_op(struct vcpu *v, u64 *arg);
+long hc_multicall(struct vcpu *v, u64 *arg);
+long hc_update_va_mapping(struct vcpu *v, u64 *arg);
+long hc_set_timer_op(struct vcpu *v, u64 *arg);
+long hc_xen_version(struct vcpu *v, u64 *arg);
+long hc_console_io(struct vcpu *v, u64 *arg);
+long hc_grant_table_op(struct vcpu *v, u64 *arg);
+long hc_vm_assist(struct vcpu *v, u64 *arg);
+long hc_update_va_mapping_otherdomain(struct vcpu *v, u64 *arg);
+long hc_iret(struct vcpu *v, u64 *arg);
+long hc_vcpu_op(struct vcpu *v, u64 *arg);
+long hc_set_segment_base(struct vcpu *v, u64 *arg);
+long hc_mmuext_op(struct vcpu *v, u64 *arg);
+long hc_sched_op(struct vcpu *v, u64 *arg);
+long hc_callback_op(struct vcpu *v, u64 *arg);
+long hc_event_channel_op(struct vcpu *v, u64 *arg);
+long hc_physdev_op(struct vcpu *v, u64 *arg);
+long hc_refused(struct vcpu *v, u64 *arg);
+
+/* Which domain's frames (or tables) an argument names, for the current domain: itself, or -ESRCH/-EPERM as NULL. */
+struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error);
+static inline bool is_canonical(u64 a) { return (u64)((s64)(a << 16) >> 16) == a; }
+/* An address where guests may have code or data: canonical, and not in the hypervisor's range. */
+bool hc_guest_address_ok(u64 a);
+
+#endif

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// mmu_update, update_va_mapping, mmuext_op, set_gdt, update_descriptor: the ABI's page-table calls, in terms of mm.
+#include "internal.h"
+
+#include <pv/cpu.h>
+
+/* Set in a count by a restarted call: *done has what was done before. */
+#define PREEMPTED (1ul << 31)
+
+struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error)
+{
+    if (id == DOMID_SELF || id == v->domain->id)
+        return v->domain;
+    *error = -EPERM;
+    return NULL;
+}
+
+bool hc_guest_address_ok(u64 a) { return is_canonical(a) && (a < 0xffff800000000000ul || a >= 0xffff880000000000ul); }
+
+/* Adds what this call did to *done, if the guest wants to know. */
+static long report_done(u64 done_at, u64 count, u32 before)
+{
+    u32 done = (u32)count + before;
+
+    return done_at && copy_to_guest(gva(done_at), &done, sizeof(done)) ? -EFAULT : 0;
+}
+
+static long done_before(u64 *count, u64 done_at, u32 *before)
+{
+    *before = 0;
+    if (!(*count & PREEMPTED))
+        return 0;
+    *count &= ~(u64)PREEMPTED;
+    return done_at && copy_from_guest(before, gva(done_at), sizeof(*before)) ? -EFAULT : 0;
+}
+
+static long one_update(struct domain *d, const struct mmu_update *req)
+{
+    struct mm_update u = {.entry = maddr(req->ptr & ~3ul), .value = req->val};
+    mfn_t m = maddr_to_mfn(u.entry);
+
+    switch (req->ptr & 3) {
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        u.preserve_ad = true;
+        __attribute__((fallthrough));
+    case MMU_NORMAL_PT_UPDATE:
+        return mm_update_entry(d, d, &u);
+    case MMU_MACHPHYS_UPDATE:
+        if (!mfn_valid(m) || !page_get(mfn_to_page(m), d))
+            return -EINVAL;
+        m2p_set(m, pfn(req->val));
+        page_put(mfn_to_page(m));
+        return 0;
+    default:
+        return -ENOSYS;
+    }
+}
+
+#define BATCH 16
+
+static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done)
+{
+    struct mmu_update req[BATCH];
+
+    while (*done < count) {
+        u64 n = MIN(count - *done, BATCH);
+
+        if (copy_from_guest(req, gva(at + *done * sizeof(req[0])), n * sizeof(req[0])))
+            return -EFAULT;
+        for (u64 i = 0; i < n; i++, ++*done) {
+            long rc = *done && preempt_pending() ? -ERESTART : one_update(v->domain, &req[i]);
+
+            if (rc)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+/* arg: updates, count, &done, foreign domain (low half: owner of frames, high half: owner of tables + 1) */
+long hc_mmu_update(struct vcpu *v, u64 *arg)
+{
+    u64 count = (u32)arg[1], done = 0;
+    u32 before;
+    long rc = done_before(&count, arg[2], &before);
+
+    if (rc)
+        return rc;
+    if ((u32)arg[3] >> 16 || !hc_domain_of(v, (domid_t)arg[3], &rc))
+        return (u32)arg[3] >> 16 ? -EPERM : rc;
+    rc = run_updates(v, arg[0], count, &done);
+    if (report_done(arg[2], done, before))
+        return -EFAULT;
+    if (rc == -ERESTART) {
+        arg[0] += done * sizeof(struct mmu_update);
+        arg[1] = (count - done) | PREEMPTED;
+    }
+    return rc;
+}
+
+static u64 mask_of_all_vcpus(struct domain *d)
+{
+    u64 mask = 0;
+
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        struct cpu *c = READ_ONCE(d->vcpu[i]->cpu);
+
+        if (c && READ_ONCE(c->current) == d->vcpu[i])
+            mask |= BIT(c->id);
+    }
+    return mask;
+}
+
+/* A set of vCPUs in guest memory -> the CPUs that run them. */
+static long mask_of_vcpus(struct domain *d, u64 at, u64 *mask)
+{
+    u64 set = 0;
+
+    if (copy_from_guest(&set, gva(at), ALIGN_UP(d->nr_vcpus, 8u) / 8))
+        return -EFAULT;
+    *mask = 0;
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        struct cpu *c = READ_ONCE(d->vcpu[i]->cpu);
+
+        if (set >> i & 1 && c && READ_ONCE(c->current) == d->vcpu[i])
+            *mask |= BIT(c->id);
+    }
+    return 0;
+}
+
+/* The way back to the guest drops the calling CPU's translations whatever was asked for. Others have to be made to. */
+static long flush(struct vcpu *v, u64 flags)
+{
+    u64 target = flags & ~(u64)UVMF_FLUSHTYPE_MASK, mask;
+    long rc;
+
+    if (!(flags & UVMF_FLUSHTYPE_MASK) || target == UVMF_LOCAL)
+        return 0;
+    if (target == UVMF_ALL) {
+        cpu_flush_guests(mask_of_all_vcpus(v->domain));
+        return 0;
+    }
+    rc = mask_of_vcpus(v->domain, target, &mask);
+    if (!rc)
+        cpu_flush_guests(mask);
+    return rc;
+}
+
+/* arg: address, value, flush flags */
+long hc_update_va_mapping(struct vcpu *v, u64 *arg)
+{
+    long rc = mm_update_va(v, gva(arg[0]), arg[1], v->domain);
+
+    return rc ? rc : flush(v, arg[2]);
+}
+
+long hc_update_va_mapping_otherdomain(struct vcpu *v, u64 *arg)
+{
+    long rc = 0;
+
+    return hc_domain_of(v, (domid_t)arg[3], &rc) ? hc_update_va_mapping(v, arg) : rc;
+}
+
+static long copy_page(struct domain *d, mfn_t to, mfn_t from)
+{
+    struct page *src, *dst;
+    long rc;
+
+    if (!mfn_valid(to) || (from.n != ~0ul && !mfn_valid(from)))
+        return -EINVAL;
+    dst = mfn_to_page(to);
+    src = from.n == ~0ul ? NULL : mfn_to_page(from);
+    if (src && !page_get(src, d))
+        return -EINVAL;
+    rc = page_get_with_type(dst, d, PT_WRITABLE);
+    if (!rc) {
+        if (src)
+            memcpy(page_to_virt(dst), page_to_virt(src), PAGE_SIZE);
+        else
+            clear_page(page_to_virt(dst));
+        page_put_with_type(dst);
+    }
+    if (src)
+        page_put(src);
+    return rc;
+}
+
+static long set_user_base(struct vcpu *v, u64 n) { return mm_set_user_base(v, n ? mfn(n) : MFN_INVALID); }
+
+static long flush_multi(struct vcpu *v, const struct mmuext_op *op)
+{
+    u64 mask;
+    long rc = mask_of_vcpus(v->domain, (u64)op->arg2.vcpumask.p, &mask);
+
+    if (!rc)
+        cpu_flush_guests(mask);
+    return rc;
+}
+
+static long one_ext(struct vcpu *v, const struct mmuext_op *op)
+{
+    struct domain *d = v->domain;
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return mm_pin(d, mfn(op->arg1.mfn), PT_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE));
+    case MMUEXT_UNPIN_TABLE:
+        return mm_unpin(d, mfn(op->arg1.mfn));
+    case MMUEXT_NEW_BASEPTR:
+        return mm_set_base(v, mfn(op->arg1.mfn));
+    case MMUEXT_NEW_USER_BASEPTR:
+        return set_user_base(v, op->arg1.mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_INVLPG_LOCAL:
+        return 0;
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_INVLPG_MULTI:
+        return flush_multi(v, op);
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_INVLPG_ALL:
+        cpu_flush_guests(mask_of_all_vcpus(d));
+        return 0;
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return -EPERM; /* for owners of devices */
+    case MMUEXT_SET_LDT:
+        if (op->arg2.nr_ents > 8192 || !hc_guest_address_ok(op->arg1.linear_addr))
+            return -EINVAL;
+        return mm_set_ldt(v, gva(op->arg1.linear_addr), op->arg2.nr_ents);
+    case MMUEXT_CLEAR_PAGE:
+        return copy_page(d, mfn(op->arg1.mfn), mfn(~0ul));
+    case MMUEXT_COPY_PAGE:
+        return copy_page(d, mfn(op->arg1.mfn), mfn(op->arg2.src_mfn));
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done)
+{
+    for (; *done < count; ++*done) {
+        struct mmuext_op op;
+        long rc;
+
+        if (*done && preempt_pending())
+            return -ERESTART;
+        if (copy_from_guest(&op, gva(at + *done * sizeof(op)), sizeof(op)))
+            return -EFAULT;
+        rc = one_ext(v, &op);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* arg: operations, count, &done, foreign domain */
+long hc_mmuext_op(struct vcpu *v, u64 *arg)
+{
+    u64 count = (u32)arg[1], done = 0;
+    u32 before;
+    long rc = done_before(&count, arg[2], &before);
+
+    if (rc)
+        return rc;
+    if (!hc_domain_of(v, (domid_t)arg[3], &rc))
+        return rc;
+    rc = run_exts(v, arg[0], count, &done);
+    if (report_done(arg[2], done, before))
+        return -EFAULT;
+    if (rc == -ERESTART) {
+        arg[0] += done * sizeof(struct mmuext_op);
+        arg[1] = (count - done) | PREEMPTED;
+    }
+    return rc;
+}
+
+/* arg: frames, number of descriptors */
+long hc_set_gdt(struct vcpu *v, u64 *arg)
+{
+    u64 frames[GDT_GUEST_PAGES];
+    u32 entries = (u32)arg[1], n = (entries + 511) / 512;
+
+    if (arg[1] > GDT_GUEST_PAGES * 512)
+        return -EINVAL;
+    if (copy_from_guest(frames, gva(arg[0]), n * sizeof(frames[0])))
+        return -EFAULT;
+    return mm_set_gdt(v, frames, entries);
+}
+
+/* arg: machine address, descriptor */
+long hc_update_descriptor(struct vcpu *v, u64 *arg) { return mm_update_descriptor(v->domain, maddr(arg[0]), arg[1]); }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot_memory: memory before there is a heap: what the loader's map calls RAM, less the image, the modules and the first
+ * MiB. It serves pages until boot_memory_finish() gives the rest to the heap.
+ */
+#ifndef PV_BOOT_MEMORY_H
+#define PV_BOOT_MEMORY_H
+
+#include <pv/types.h>
+
+/* Builds everything that depends on the amount of RAM: direct map, frame table, M2P; loads the hypervisor root. */
+void boot_memory_init(void);
+/* A cleared page, NULL once the rest went to the heap. */
+void *boot_memory_page(void);
+void boot_memory_finish(void);
+/* The modules are used up: their memory goes to the heap. */
+void boot_memory_free_modules(void);
+/* RAM in all, in bytes. */
+extern u64 boot_memory_total;
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct cpu: what each physical CPU of the host has of its own. One CPU number is one index into cpus[].
+ *
+ * A member without a note is written by its own CPU only, with interrupts off.
+ */
+#ifndef PV_CPU_H
+#define PV_CPU_H
+
+#include <pv/lib.h>
+
+#define MAX_CPUS 64
+
+struct vcpu;
+struct gate_const;
+
+/* The work a CPU has to do before it next enters a guest; set by anyone with cpu_request(). */
+enum cpu_request_bit {
+    CPU_REQ_RESCHED = 1 << 0,   /* ask the scheduler again */
+    CPU_REQ_RECOMPOSE = 1 << 1, /* the current vCPU's L4 changed: compose the CPU roots anew */
+    CPU_REQ_TIMER = 1 << 2,     /* run expired timers, program the next deadline */
+    CPU_REQ_WORK = 1 << 3,      /* run the deferred console and host work */
+};
+
+struct cpu {
+    u32 id;
+    u32 apic_id;
+    u32 acpi_id;
+    bool online;
+
+    struct vcpu *current; /* the vCPU whose state is loaded, NULL while idle */
+    u32 requests;         /* enum cpu_request_bit, atomic: written by every CPU */
+
+    /* TLB bookkeeping, see docs/memory.md. in_guest is set before a guest root is loaded and cleared after the
+     * hypervisor root is: a CPU that is not in a guest holds no translation of any guest. */
+    u32 in_guest;
+    u64 entries;    /* times the hypervisor was entered on this CPU: changes when a kicked CPU came out of its guest */
+    u64 tlb_clock;  /* value of the global TLB clock at the last entry */
+
+    u64 *hyp_root;     /* this CPU's hypervisor L4, direct map */
+    u64 *cpu_root[2];  /* guest roots: [0] user (split vCPUs only), [1] kernel, and user too for fused ones */
+    u64 *gate_l1;      /* the leaf table of the gate slot, in both kinds of root */
+    struct gate_const *gate_const;
+    void *gate_gdt;    /* the page of reserved descriptors */
+    void *gate_tss;
+    u64 stack_top;     /* the hypervisor stack of this CPU */
+    u64 nmi_stack_top;
+
+    bool idle;      /* halted, or about to be */
+    u64 slice_end;  /* when the scheduler wants to be asked again, ns */
+    u64 deadline;   /* what the one-shot timer is programmed to, ns */
+    bool recompose;    /* the CPU roots are not those of the current vCPU's bases */
+    bool gate_dirty;   /* the gate slot does not show the current vCPU's pages yet */
+    u64 root_groups[2]; /* groups of 16 slots that may be filled in cpu_root[] */
+
+    u64 guest_ns_start; /* time of the last entry into a guest, for accounting */
+};
+
+extern struct cpu *cpus[MAX_CPUS];
+extern u32 nr_cpus; /* CPUs that are online, numbered 0 .. nr_cpus - 1 */
+
+/* This CPU. (On the host build: a variable the test sets.) */
+struct cpu *this_cpu(void);
+
+/* Posts work for a CPU and, if it runs a guest or sleeps, interrupts it. Any lock may be held. */
+void cpu_request(struct cpu *c, u32 bits);
+/* Interrupts each CPU of the mask that is in a guest and waits till it has come out: its TLB holds no guest entry
+ * older than this call. The calling CPU is skipped: it reloads its root on its way back. */
+void cpu_flush_guests(u64 cpu_mask);
+
+#endif

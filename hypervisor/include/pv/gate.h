@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate: the only code and data mapped beside guests: L4 slot 257 of every root. See docs/gate.md.
+ *
+ *   +0x000000  code                     r-x  the same frames on every CPU
+ *   +0x010000  constants                r--  this CPU's, for its current vCPU
+ *   +0x011000  TSS                      r--
+ *   +0x012000  IDT                      r--  the same frame on every CPU
+ *   +0x020000  GDT, 16 pages            r--  14 of the guest's, 1 of reserved descriptors, 1 empty
+ *   +0x030000  LDT, 16 pages            r--  the guest's
+ *   +0x041000  IST stacks, every other  rw-  #DF, NMI, #MC, #DB
+ *   +0x050000  gate page of the vCPU    rw-  register block at its end, mode flag: UNTRUSTED
+ *   +0x051000  page with vcpu_info      rw-  UNTRUSTED
+ *
+ * All of it is supervisor memory: the guest kernel in ring 1 reaches it as mapped, its user code does not.
+ */
+#ifndef PV_GATE_H
+#define PV_GATE_H
+
+#define GATE_SLOT 257
+#define GATE_BASE 0xffff808000000000
+#define GATE_TEXT (GATE_BASE + 0x000000)
+#define GATE_CONST (GATE_BASE + 0x010000)
+#define GATE_TSS (GATE_BASE + 0x011000)
+#define GATE_IDT (GATE_BASE + 0x012000)
+#define GATE_GDT (GATE_BASE + 0x020000)
+#define GATE_LDT (GATE_BASE + 0x030000)
+#define GATE_IST(n) (GATE_BASE + 0x041000 + (n) * 0x2000)
+#define GATE_VCPU (GATE_BASE + 0x050000)
+#define GATE_INFO (GATE_BASE + 0x051000)
+
+#define IST_DF 1
+#define IST_NMI 2
+#define IST_MC 3
+#define IST_DB 4
+
+/* Selectors of the reserved GDT page. Those up to 0xe033 are the ABI's (FLAT_*). */
+#define SEL_HYP_CS 0xe008
+#define SEL_HYP_DS 0xe010
+#define SEL_USER_CS32 0xe023
+#define SEL_USER_DS 0xe02b
+#define SEL_USER_CS64 0xe033
+#define SEL_TSS 0xe040
+#define SEL_LDT 0xe050
+#define SEL_KERNEL_CS 0xe061 /* 64-bit code, DPL 1 */
+#define SEL_KERNEL_DS 0xe069 /* data, DPL 1 */
+#define GDT_RESERVED_OFFSET 0xe000
+
+/* Offsets the assembly uses; checked against the structures in gate/check.c. */
+#define GATE_CONST_HYP_CR3 0
+#define GATE_CONST_HYP_RSP 8
+#define GATE_CONST_NMI_RSP 16
+#define GATE_CONST_CPU 24
+#define GATE_VCPU_REGS (4096 - 168)
+#define GATE_VCPU_MODE 0
+
+#ifndef __ASSEMBLER__
+#include <pv/cpu.h>
+#include <pv/regs.h>
+
+struct vcpu;
+
+/* Read-only in guest roots; the hypervisor writes it through the direct map. The assembly finds members by offset. */
+struct gate_const {
+    u64 hyp_cr3;
+    u64 hyp_rsp;
+    u64 nmi_rsp;
+    struct cpu *cpu;
+};
+
+/* The vCPU's gate page: the guest kernel can write all of it. */
+struct gate_vcpu {
+    u64 kernel_mode; /* 1: what the vCPU runs is its kernel; the C code keeps its own copy while in the hypervisor */
+    u8 pad[4096 - 8 - sizeof(struct regs)];
+    struct regs regs;
+};
+
+/* Builds a CPU's gate tables and pages; false: out of memory. The gate slot of its hypervisor root is set. */
+bool gate_init_cpu(struct cpu *c);
+/* Maps the vCPU's gate page, vcpu_info page, GDT and LDT frames into this CPU's gate slot; NULL: none. */
+void gate_map_vcpu(struct cpu *c, struct vcpu *v);
+/* Loads the guest root and the registers of the vCPU's gate page. Does not return. */
+void gate_exit(u64 cr3) __noreturn;
+/* Fills 4096 bytes with the hypercall page of the ABI. */
+void gate_write_hypercall_page(void *page);
+
+/* What the gate calls, on this CPU's hypervisor stack and root (hypervisor/trap). */
+void trap_from_guest(void) __noreturn;
+/* An exception or interrupt that hit the hypervisor itself; returns to what was interrupted. */
+void trap_from_host(struct regs *regs);
+/* NMI, #MC, #DF; cr3: what was loaded. */
+void trap_nmi(struct regs *regs, u64 cr3);
+/* IRETQ to the guest faulted: regs are those of the fault, the guest's registers live in them. */
+void trap_iret_fault(struct regs *regs) __noreturn;
+#endif
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* x86_vcpu: what x86 keeps for a vCPU, and interrupting another CPU: the little that pure rooms need of x86. */
+#ifndef PV_X86_VCPU_H
+#define PV_X86_VCPU_H
+
+#include <pv/types.h>
+
+struct cpu;
+struct vcpu;
+
+/* Allocates the FPU area and sets the architectural start state. False: out of memory. */
+bool x86_vcpu_init(struct vcpu *v);
+void x86_vcpu_free(struct vcpu *v);
+/* Makes another CPU come out of its guest, or of its sleep. */
+void cpu_interrupt(struct cpu *c);
+
+#endif

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+// Guests as the host keeps them: started at boot from the modules, taken apart when they end, started again if their policy
+// says so. One record for each guest, for as long as the host runs.
+#include <pv/launch_host.h>
+
+#include "internal_host.h"
+
+#include <pv/boot.h>
+#include <pv/console.h>
+#include <pv/mm.h>
+#include <pv/platform.h>
+#include <pv/trap.h>
+
+#define RETRY_NS TIME_MS(1)
+
+enum life { LIFE_NONE, LIFE_RUNNING, LIFE_ENDED, LIFE_OVER };
+
+struct record {
+    struct launch_guest *guest;
+    const struct boot_module *kernel, *ramdisk;
+    struct guest_console *gc;
+    struct domain *d;
+    enum life life;      /* work_lock, but for RUNNING -> ENDED, which any CPU does */
+    u32 restarts;
+    bool restart_asked, destroy_asked; /* by the host menu */
+    struct spinlock store_lock;
+    struct launch_store store;
+};
+
+static struct launch_plan plan;
+static struct record records[LAUNCH_MAX_GUESTS];
+static struct spinlock work_lock = SPINLOCK_INIT;
+static struct timer retry_timer;
+static bool single; /* no launch file: the host is there for one guest */
+static u8 single_end_code;
+
+/* --- modules --- */
+
+static const struct boot_module *find_module(const char *name)
+{
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        if (launch_module_is(boot_info.module[i].string, name))
+            return &boot_info.module[i];
+    return NULL;
+}
+
+static bool has_module(void *arg, const char *name)
+{
+    (void)arg;
+    return find_module(name) != NULL;
+}
+
+static struct blob blob_of(const struct boot_module *m)
+{
+    return m ? (struct blob){maddr_to_virt(maddr(m->start)), m->size} : (struct blob){NULL, 0};
+}
+
+static void report(void *arg, const struct launch_problem *problem)
+{
+    char text[512];
+
+    (void)arg;
+    launch_format_problem(problem, text, sizeof(text));
+    printk("%s\n", text);
+}
+
+/* --- the store --- */
+
+static int read_store(void *arg, const char *path, char *value, size_t size)
+{
+    const struct record *r = arg;
+
+    if (!strcmp(path, "domid"))
+        return snprintf(value, size, "%u", r->d->id);
+    if (!strcmp(path, "name"))
+        return snprintf(value, size, "%s", r->guest->name);
+    return -1;
+}
+
+static void serve_store(struct domain *d, u32 port, void *arg)
+{
+    struct record *r = arg;
+    bool answered;
+
+    spin_lock(&r->store_lock);
+    answered = launch_store_serve(&r->store, mfn_to_virt(d->ring_mfn[1]), read_store, r);
+    spin_unlock(&r->store_lock);
+    if (answered)
+        evtchn_raise_host(d, port);
+}
+
+/* --- starting one --- */
+
+static const char *connect(struct record *r, struct domain *d, struct start_info *si)
+{
+    u32 console = 0, store = 0;
+
+    if (console_guest_attach(r->gc, d, mfn_to_virt(d->ring_mfn[0]), &console))
+        return "its console can't be attached";
+    memset(&r->store, 0, sizeof(r->store));
+    if (evtchn_bind_host(d, serve_store, r, &store))
+        return "its store can't be attached";
+    si->console.domU.evtchn = console;
+    si->store_evtchn = store;
+    return NULL;
+}
+
+static u64 affinity_of(const struct launch_guest *g) { return g->pinned ? g->pin[0] : SCHED_AFFINITY_ANY; }
+
+static void set_scheduling(struct domain *d, const struct launch_guest *g)
+{
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        sched_set_weight(&d->vcpu[i]->sched, g->weight, time_now());
+        sched_set_cap(&d->vcpu[i]->sched, g->cap, time_now());
+        sched_set_affinity(&d->vcpu[i]->sched, affinity_of(g), time_now());
+    }
+}
+
+static const char *build(struct record *r, struct domain *d)
+{
+    const struct launch_guest *g = r->guest;
+    struct build_request req = {.kernel = blob_of(r->kernel), .ramdisk = blob_of(r->ramdisk), .command_line = g->cmdline,
+                                .nr_pages = g->memory >> PAGE_SHIFT, .flags = g->privileged ? SIF_PRIVILEGED : 0};
+    const char *why;
+
+    d->privileged = g->privileged;
+    d->linear_tables = g->linear_page_tables;
+    d->launch = r;
+    why = gnttab_init(d, GNTTAB_MAX_FRAMES) ? "not enough memory" : build_domain(d, &req);
+    return why ? why : connect(r, d, req.start_info);
+}
+
+static void discard(struct domain *d)
+{
+    WRITE_ONCE(d->dying, true);
+    while (!domain_destroy(d))
+        continue;
+}
+
+static bool start(struct record *r)
+{
+    struct domain *d = domain_create(r->guest->name, r->guest->vcpus, r->guest->memory >> PAGE_SHIFT);
+    const char *why = d ? build(r, d) : "not enough memory";
+
+    if (why) {
+        printk("guest %s can't start: %s\n", r->guest->name, why);
+        if (d)
+            discard(d);
+        r->life = LIFE_OVER;
+        return false;
+    }
+    set_scheduling(d, r->guest);
+    time_update_wallclock(d);
+    time_update_vcpu(d->vcpu[0]);
+    r->d = d;
+    __atomic_store_n(&r->life, LIFE_RUNNING, __ATOMIC_SEQ_CST);
+    vcpu_pause_clear(d->vcpu[0], VCPU_DOWN);
+    return true;
+}
+
+/* --- endings --- */
+
+void launch_domain_ended(struct domain *d)
+{
+    struct record *r = d->launch;
+
+    if (r)
+        __atomic_store_n(&r->life, LIFE_ENDED, __ATOMIC_SEQ_CST);
+    cpu_request(this_cpu(), CPU_REQ_WORK);
+}
+
+static const char *end_name(u8 code)
+{
+    static const char *const names[] = {"powered off", "asked for a restart", "suspended", "crashed", "watchdog", "soft reset"};
+
+    return code < ARRAY_SIZE(names) ? names[code] : "ended";
+}
+
+static bool wants_restart(struct record *r, u8 code)
+{
+    const struct launch_guest *g = r->guest;
+    enum launch_action action = code == SHUTDOWN_reboot                                  ? g->on_reboot
+                                : code == SHUTDOWN_crash || code == SHUTDOWN_watchdog ? g->on_crash
+                                                                                        : g->on_end;
+
+    if (r->destroy_asked || r->restart_asked)
+        return r->restart_asked;
+    if (action != LAUNCH_RESTART)
+        return false;
+    if (g->restart_limit != LAUNCH_NO_LIMIT && r->restarts >= g->restart_limit) {
+        printk("guest %s: its restart limit of %u is reached\n", g->name, g->restart_limit);
+        return false;
+    }
+    return true;
+}
+
+/* The privileged guest takes the host with it. */
+static void end_host(u8 code)
+{
+    if (code == SHUTDOWN_reboot)
+        platform_reboot();
+    platform_power_off();
+}
+
+/* False: not yet, some CPU still has to let go of it. */
+static bool reap(struct record *r)
+{
+    u8 code = r->d->shutdown_code;
+    bool privileged = r->guest->privileged;
+
+    if (!domain_destroy(r->d))
+        return false;
+    r->d = NULL;
+    r->life = LIFE_OVER;
+    printk("guest %s %s\n", r->guest->name, end_name(code));
+    single_end_code = code;
+    if ((single || privileged) && code != SHUTDOWN_crash)
+        end_host(code);
+    if (wants_restart(r, code)) {
+        r->restarts += !r->restart_asked;
+        r->restart_asked = r->destroy_asked = false;
+        start(r);
+    }
+    return true;
+}
+
+static void retry(void *arg)
+{
+    (void)arg;
+    cpu_request(this_cpu(), CPU_REQ_WORK);
+}
+
+static bool anything_alive(void)
+{
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        if (records[i].life == LIFE_RUNNING || records[i].life == LIFE_ENDED)
+            return true;
+    return false;
+}
+
+void launch_work(void)
+{
+    bool again = false;
+
+    if (!spin_trylock(&work_lock))
+        return; /* whoever has it sees what is new, or the timer does */
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        if (READ_ONCE(records[i].life) == LIFE_ENDED)
+            again |= !reap(&records[i]);
+    if (plan.nr_guests && !anything_alive()) {
+        printk("no guest is left\n");
+        end_host(single ? single_end_code : SHUTDOWN_poweroff);
+    }
+    spin_unlock(&work_lock);
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        again |= READ_ONCE(records[i].life) == LIFE_ENDED;
+    if (again)
+        timer_set(&retry_timer, this_cpu()->id, time_now() + RETRY_NS);
+}
+
+/* --- the host menu --- */
+
+static void end_by_menu(struct domain *d, bool restart)
+{
+    struct record *r = d->launch;
+
+    if (restart)
+        r->restart_asked = true;
+    else
+        r->destroy_asked = true;
+    domain_shutdown(d, SHUTDOWN_poweroff);
+}
+
+static void menu_destroy(struct domain *d) { end_by_menu(d, false); }
+
+static void menu_restart(struct domain *d) { end_by_menu(d, true); }
+
+static void all_ready(void)
+{
+    console_print_guest_table();
+    printk("all guests ready\n");
+    if (console_is_batch())
+        platform_power_off();
+}
+
+static const struct console_ops menu_ops = {
+    .pause = domain_pause, .resume = domain_unpause, .destroy = menu_destroy, .restart = menu_restart,
+    .power_off = platform_power_off, .reboot = platform_reboot, .all_ready = all_ready,
+};
+
+/* --- boot --- */
+
+static u64 option_number(const char *key, u64 otherwise)
+{
+    const char *value;
+    char *end;
+    u64 n;
+
+    if (boot_option(key, &value) < 0)
+        return otherwise;
+    n = strtoull(value, &end, 0);
+    if (*end == 'G' || *end == 'g')
+        n <<= 30;
+    else if (*end == 'M' || *end == 'm')
+        n <<= 20;
+    else if (*end == 'K' || *end == 'k')
+        n <<= 10;
+    return n;
+}
+
+/* Without a launch file: the first module is the guest, the second its ramdisk. */
+static void plan_single(void)
+{
+    struct launch_guest *g = &plan.guests[0];
+    const char *line = boot_info.module[0].string, *args = strchr(line, ' ');
+
+    single = true;
+    plan.nr_guests = 1;
+    strlcpy(g->name, "guest", sizeof(g->name));
+    strlcpy(g->cmdline, args ? args + 1 : "", sizeof(g->cmdline));
+    strlcpy(g->ready, "READY", sizeof(g->ready));
+    g->memory = ALIGN_DOWN(option_number("dom0_mem", LAUNCH_DEFAULT_MEMORY), PAGE_SIZE);
+    g->vcpus = (u32)MAX(1ul, MIN(option_number("dom0_max_vcpus", nr_cpus), (u64)LAUNCH_MAX_VCPUS));
+    g->weight = LAUNCH_DEFAULT_WEIGHT;
+    g->privileged = true;
+    records[0].kernel = &boot_info.module[0];
+    records[0].ramdisk = boot_info.nr_modules > 1 ? &boot_info.module[1] : NULL;
+    console_set_raw(true);
+}
+
+static const struct boot_module *find_launch_file(void)
+{
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        if (launch_module_is_file(boot_info.module[i].string))
+            return &boot_info.module[i];
+    return NULL;
+}
+
+static void plan_from_file(const struct boot_module *file)
+{
+    char name[LAUNCH_MODULE_SIZE];
+    size_t len;
+    const char *start_of_name = launch_module_name(file->string, &len);
+
+    strlcpy(name, start_of_name, MIN(len + 1, sizeof(name)));
+    launch_parse(maddr_to_virt(maddr(file->start)), file->size, name, &plan, report, NULL);
+    launch_check_modules(&plan, name, has_module, NULL, report, NULL);
+    launch_check_cpus(&plan, name, nr_cpus, report, NULL);
+    launch_check_memory(&plan, name, heap_free_count() << PAGE_SHIFT, report, NULL);
+    for (u32 i = 0; i < plan.nr_guests; i++) {
+        records[i].kernel = find_module(plan.guests[i].kernel);
+        records[i].ramdisk = plan.guests[i].ramdisk[0] ? find_module(plan.guests[i].ramdisk) : NULL;
+    }
+}
+
+void launch_boot(void)
+{
+    const struct boot_module *file = find_launch_file();
+
+    timer_init(&retry_timer, retry, NULL);
+    console_set_ops(&menu_ops);
+    if (file)
+        plan_from_file(file);
+    else if (boot_info.nr_modules)
+        plan_single();
+    else
+        printk("no boot module: expected a kernel, or a launch file (NAME.launch) and the modules it names\n");
+    for (u32 i = 0; i < plan.nr_guests; i++) {
+        records[i].guest = &plan.guests[i];
+        spin_init(&records[i].store_lock);
+        records[i].gc = console_guest_create(plan.guests[i].name);
+        console_guest_set_ready_text(records[i].gc, plan.guests[i].ready);
+    }
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        start(&records[i]);
+    if (file)
+        console_expect_ready();
+    cpu_request(this_cpu(), CPU_REQ_WORK);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files that build and keep guests share. */
+#ifndef LAUNCH_INTERNAL_HOST_H
+#define LAUNCH_INTERNAL_HOST_H
+
+#include <pv/domain.h>
+#include <pv/launch.h>
+#include <pv/launch_store.h>
+
+/* --- image.c: what a kernel file says about itself --- */
+#define UNSET (~0ul)
+
+struct kernel_image {
+    const u8 *data;
+    u64 size;
+    u64 virt_base;
+    u64 virt_offset;    /* virtual address = ELF physical address + this */
+    u64 entry;
+    u64 hypercall_page; /* UNSET: none */
+    u64 init_p2m;       /* where the kernel wants its p2m list, UNSET: after its image */
+    bool mod_start_pfn; /* takes its ramdisk unmapped, by frame number */
+    u64 virt_start, virt_end;
+};
+
+/* A module's bytes. */
+struct blob {
+    const u8 *data;
+    u64 size;
+};
+
+/* Reads headers and notes. NULL, or a sentence on what is wrong with the file. Nothing in it is trusted. */
+const char *image_read(struct blob file, struct kernel_image *k);
+/* Copies its segments: put(arg, virtual address, bytes, n). Addresses lie in [virt_start, virt_end). */
+typedef void (*image_put_fn)(void *arg, u64 va, const void *bytes, u64 n);
+void image_load(const struct kernel_image *k, image_put_fn put, void *arg);
+
+/* --- build.c --- */
+struct build_request {
+    struct blob kernel, ramdisk;
+    const char *command_line;
+    u64 nr_pages;
+    u32 flags; /* SIF_* */
+    struct start_info *start_info; /* out: through the direct map; the event channels are still to be filled in */
+};
+/* Gives the new domain its memory and makes vCPU 0 ready to start. NULL, or a sentence. The console and store pages'
+ * frames are in d->ring_mfn, held. */
+const char *build_domain(struct domain *d, struct build_request *req);
+
+#endif

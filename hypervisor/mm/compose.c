@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// CPU roots: what CR3 points to while a guest runs. A root is composed from the guest's own L4 tables: its low half as it
+// is, its kernel half without the U bit, so that user code cannot reach it; slots 256 and 257 are constant. The guest's
+// L4 itself is never loaded.
+//
+// One root serves both rings of a vCPU (it is *fused*) when what its user base says is the same as what user code sees on
+// the kernel's root. Else a second root is composed for user mode, from the user base as it is written.
+#include "internal.h"
+
+#include <pv/cpu.h>
+
+#define GROUPS 32
+#define RESERVED_GROUP 16
+#define LOW_GROUPS 0xffffu
+#define HIGH_GROUPS 0xfffe0000u
+
+struct source {
+    const u64 *table;
+    u32 groups; /* those with present entries */
+};
+
+static struct source source_of(mfn_t m)
+{
+    return (struct source){mfn_to_virt(m), READ_ONCE(mfn_to_page(m)->aux)};
+}
+
+static void copy_group(u64 *root, const u64 *table, u32 group, u64 clear)
+{
+    for (u32 i = group * 16; i < group * 16 + 16; i++)
+        WRITE_ONCE(root[i], READ_ONCE(table[i]) & ~clear);
+}
+
+static void fill_root(struct cpu *c, int which, const struct source *s, u64 clear_in_kernel_half)
+{
+    u64 *root = c->cpu_root[which];
+    u64 work = s->groups | c->root_groups[which];
+
+    for (u32 g = 0; g < GROUPS; g++) {
+        if (g == RESERVED_GROUP || !(work >> g & 1))
+            continue;
+        if (s->groups >> g & 1)
+            copy_group(root, s->table, g, g > RESERVED_GROUP ? clear_in_kernel_half : 0);
+        else
+            memset(root + g * 16, 0, 16 * sizeof(u64));
+    }
+    c->root_groups[which] = s->groups;
+}
+
+static bool low_halves_equal(const struct source *k, const struct source *u)
+{
+    if ((k->groups ^ u->groups) & LOW_GROUPS)
+        return false;
+    for (u32 i = 0; i < 256; i++)
+        if (k->groups >> i / 16 & 1 && (k->table[i] ^ u->table[i]) & ~PTE_A)
+            return false;
+    return true;
+}
+
+/* Every present slot of the kernel half leads to an L3 table with no present entry (its count of them is in aux). */
+static bool kernel_half_empty(const struct source *u)
+{
+    for (u32 i = 272; i < 512; i++)
+        if (u->groups >> i / 16 & 1 && u->table[i] & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(u->table[i]))->aux))
+            return false;
+    return true;
+}
+
+static bool is_fused(struct vcpu *v, const struct source *k, const struct source *u)
+{
+    if (mfn_eq(v->user_base, MFN_INVALID))
+        return true;
+    return (mfn_eq(v->base, v->user_base) || low_halves_equal(k, u)) && kernel_half_empty(u);
+}
+
+void mm_compose(struct cpu *c, struct vcpu *v)
+{
+    struct source kernel = source_of(v->base), user = kernel;
+
+    if (!mfn_eq(v->user_base, MFN_INVALID))
+        user = source_of(v->user_base);
+    fill_root(c, 1, &kernel, PTE_U);
+    v->fused = is_fused(v, &kernel, &user);
+    if (!v->fused)
+        fill_root(c, 0, &user, 0);
+}

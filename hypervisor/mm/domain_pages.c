@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The frames a domain has: given, given up, and taken from it when it is gone. A frame that was given up lives on as long
+// as something refers to it (a mapping, a grant, a table), and stays owned by the domain till then.
+#include "internal.h"
+
+static void link_page(struct domain *d, struct page *pg)
+{
+    u32 frame = (u32)page_to_mfn(pg).n;
+
+    pg->prev = FRAME_NONE;
+    pg->next = d->page_list;
+    if (pg->next != FRAME_NONE)
+        frame_table[pg->next].prev = frame;
+    d->page_list = frame;
+    d->tot_pages++;
+}
+
+static void unlink_page(struct domain *d, struct page *pg)
+{
+    if (pg->prev != FRAME_NONE)
+        frame_table[pg->prev].next = pg->next;
+    else
+        d->page_list = pg->next;
+    if (pg->next != FRAME_NONE)
+        frame_table[pg->next].prev = pg->prev;
+    d->tot_pages--;
+}
+
+/* Owner first: the count makes the frame visible to page_get(). */
+static void give(struct domain *d, struct page *pg, u64 flags)
+{
+    clear_page(page_to_virt(pg));
+    pg->owner = (u32)d->id + 1;
+    __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->count, flags | 1, __ATOMIC_SEQ_CST);
+}
+
+struct page *domain_alloc_pages(struct domain *d, u32 order)
+{
+    struct page *pg = NULL;
+
+    if (READ_ONCE(d->tot_pages) + (1ul << order) > d->max_pages)
+        return NULL;
+    pg = heap_alloc_pages(order);
+    if (!pg)
+        return NULL;
+    spin_lock(&d->page_lock);
+    if (d->dying || d->tot_pages + (1ul << order) > d->max_pages) {
+        spin_unlock(&d->page_lock);
+        heap_free_pages(pg, order);
+        return NULL;
+    }
+    /* From the top, so that the list begins with the lowest frame. */
+    for (u64 i = 1ul << order; i-- > 0;) {
+        give(d, pg + i, PAGE_ALLOCATED);
+        link_page(d, pg + i);
+    }
+    spin_unlock(&d->page_lock);
+    return pg;
+}
+
+struct page *domain_alloc_shared_page(struct domain *d)
+{
+    struct page *pg = heap_alloc_pages(0);
+
+    if (pg)
+        give(d, pg, PAGE_ALLOCATED | PAGE_SHARED);
+    return pg;
+}
+
+void domain_free_shared_page(struct domain *d, struct page *pg)
+{
+    (void)d;
+    if (__atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED)
+        page_put(pg);
+}
+
+bool domain_release_page(struct domain *d, struct page *pg)
+{
+    bool had;
+
+    spin_lock(&d->page_lock);
+    had = __atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED;
+    if (had)
+        unlink_page(d, pg);
+    spin_unlock(&d->page_lock);
+    if (had)
+        page_put(pg);
+    return had;
+}
+
+void page_release(struct page *pg)
+{
+    struct domain *d = page_owner(pg);
+
+    ASSERT(!(pg->type & (TYPE_USES | TYPE_ZOMBIE)) && !(pg->count & PAGE_ALLOCATED));
+    m2p_set(page_to_mfn(pg), pfn(M2P_INVALID));
+    tlb_clock_advance();
+    heap_free_pages(pg, 0);
+    if (d)
+        __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A table whose validation was begun and never finished: drops what it holds so far. */
+static void abandon_partial(struct page *pg)
+{
+    u32 end = pg->aux;
+
+    table_put_entries(pg, page_last_type(pg), end);
+    pg->aux = tlb_clock_advance();
+    __atomic_store_n(&pg->type, 0, __ATOMIC_SEQ_CST);
+    page_put(pg);
+}
+
+static void take_page(struct domain *d, struct page *pg)
+{
+    spin_lock(&d->mm_lock);
+    if (__atomic_fetch_and(&pg->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST) & TYPE_PINNED)
+        page_put_with_type(pg);
+    if (pg->type & TYPE_PARTIAL)
+        abandon_partial(pg);
+    spin_unlock(&d->mm_lock);
+    domain_release_page(d, pg);
+}
+
+bool mm_destroy(struct domain *d)
+{
+    for (;;) {
+        if (!mm_drain(d))
+            return false;
+        if (d->page_list == FRAME_NONE)
+            return READ_ONCE(d->owned_pages) == 0;
+        take_page(d, &frame_table[d->page_list]);
+        if (preempt_pending())
+            return false;
+    }
+}

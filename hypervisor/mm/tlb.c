@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The TLB clock: tells which CPUs may still hold a translation of a frame whose last use is gone.
+//
+// The clock advances at each such loss, and the frame notes the new value. A CPU notes the clock when it enters the
+// hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest with a
+// note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none.
+#include <pv/cpu.h>
+#include <pv/mm.h>
+
+static u32 tlb_clock;
+
+u32 tlb_clock_now(void) { return __atomic_load_n(&tlb_clock, __ATOMIC_SEQ_CST); }
+
+u32 tlb_clock_advance(void)
+{
+    u32 now = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
+
+    /* Comparisons are modulo 2^32: nobody in a guest may fall behind by half of it. */
+    if ((now & 0x3fffffff) == 0)
+        cpu_flush_guests(~0ul);
+    return now;
+}
+
+void tlb_flush_stale(u32 clock)
+{
+    u64 mask = 0;
+
+    for (u32 i = 0; i < nr_cpus; i++)
+        if (READ_ONCE(cpus[i]->in_guest) && (s32)(clock - READ_ONCE(cpus[i]->tlb_clock)) > 0)
+            mask |= BIT(i);
+    if (mask)
+        cpu_flush_guests(mask);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// Changes of page tables that guests ask for: single entries, pins, base pointers. Each takes what the new state needs,
+// replaces, and drops what the old one held; if it fails, nothing has changed.
+#include "internal.h"
+
+/* Locks the domain's tables with no zombie left in them. */
+static int begin(struct domain *d)
+{
+    spin_lock(&d->mm_lock);
+    if (mm_drain_locked(d))
+        return 0;
+    spin_unlock(&d->mm_lock);
+    return -ERESTART;
+}
+
+/* The L4 `m` (MFN_INVALID: any) changed: CPUs whose roots were composed from it must do so again before they run their
+ * guest again. */
+static void recompose_roots(struct domain *d, mfn_t m)
+{
+    u64 mask = 0;
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+        struct cpu *c = v ? READ_ONCE(v->cpu) : NULL;
+
+        if (!c || READ_ONCE(c->current) != v)
+            continue;
+        if (!mfn_eq(m, MFN_INVALID) && !mfn_eq(v->base, m) && !mfn_eq(v->user_base, m))
+            continue;
+        __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+        mask |= BIT(c->id);
+    }
+    if (mask)
+        cpu_flush_guests(mask);
+}
+
+static void l4_changed(struct domain *d, struct page *pg, u32 slot)
+{
+    const u64 *group = (const u64 *)page_to_virt(pg) + (slot & ~15u);
+    u32 present = 0;
+
+    for (u32 i = 0; i < 16; i++)
+        present |= group[i] & PTE_P && !slot_is_reserved((slot & ~15u) + i);
+    pg->aux = (pg->aux & ~(1u << slot / 16)) | present << slot / 16;
+    recompose_roots(d, page_to_mfn(pg));
+}
+
+/* L3 tables count their present entries; one that becomes empty or ceases to be may change who is fused. */
+static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new)
+{
+    u32 before = pg->aux;
+
+    pg->aux = before + (u32)(new & PTE_P) - (u32)(old & PTE_P);
+    if (!before != !pg->aux)
+        recompose_roots(d, MFN_INVALID);
+}
+
+static u64 write_entry(u64 *entry, u64 value, bool preserve_ad)
+{
+    u64 old = READ_ONCE(*entry), new;
+
+    do
+        new = preserve_ad ? value | (old & (PTE_A | PTE_D)) : value;
+    while (!__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return old;
+}
+
+/* Both map, and hold, the same. */
+static bool same_holdings(enum page_type type, u64 a, u64 b)
+{
+    u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 ? PTE_W : 0);
+
+    return a & b & PTE_P && !((a ^ b) & relevant) && (type == PT_L1 || !(b & (PTE_PSE | PTE_G)));
+}
+
+static int replace_entry(struct domain *d, struct domain *owner, struct page *pg, enum page_type type,
+                         const struct mm_update *u)
+{
+    u32 slot = u->entry.a % PAGE_SIZE / 8;
+    u64 *entry = (u64 *)page_to_virt(pg) + slot, value = u->value, old = READ_ONCE(*entry);
+    bool same = same_holdings(type, old, value);
+    int rc;
+
+    if (type == PT_L4 && slot_is_reserved(slot))
+        return -EINVAL;
+    if (same && type == PT_L1)
+        value &= ~(PTE_G | PTE_PAT | PTE_PCD | PTE_PWT);
+    rc = same ? 0 : entry_get(type, &value, owner);
+    if (rc)
+        return rc;
+    old = write_entry(entry, value, u->preserve_ad);
+    if (type == PT_L4)
+        l4_changed(d, pg, slot);
+    if (type == PT_L3)
+        l3_changed(d, pg, old, value);
+    if (!same)
+        entry_put(type, old);
+    return 0;
+}
+
+/* Memory that is no table may be written through mmu_update as well. */
+static int write_plain(struct page *pg, const struct mm_update *u)
+{
+    int rc = page_get_type(pg, PT_WRITABLE);
+
+    if (rc)
+        return rc;
+    WRITE_ONCE(*(u64 *)maddr_to_virt(u->entry), u->value);
+    page_put_type(pg);
+    return 0;
+}
+
+static int update_locked(struct domain *d, struct domain *owner, struct page *pg, const struct mm_update *u)
+{
+    u64 word = READ_ONCE(pg->type);
+    enum page_type type = page_last_type(pg);
+
+    if (word & TYPE_USES && is_table(type))
+        return word & TYPE_VALIDATED ? replace_entry(d, owner, pg, type, u) : -EBUSY;
+    return write_plain(pg, u);
+}
+
+int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u)
+{
+    struct page *pg = mfn_to_page(maddr_to_mfn(u->entry));
+    int rc;
+
+    if (u->entry.a & 7 || !mfn_valid(maddr_to_mfn(u->entry)) || !page_get(pg, d))
+        return -EINVAL;
+    rc = begin(d);
+    if (!rc) {
+        rc = update_locked(d, owner, pg, u);
+        spin_unlock(&d->mm_lock);
+    }
+    page_put(pg);
+    return rc;
+}
+
+int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner)
+{
+    struct mm_update u = {.value = value};
+    struct page *pg;
+
+    mm_walk(v->base, va, &u.entry);
+    if (!u.entry.a)
+        return -EINVAL;
+    pg = mfn_to_page(maddr_to_mfn(u.entry));
+    if (page_last_type(pg) != PT_L1)
+        return -EINVAL;
+    return mm_update_entry(v->domain, owner, &u);
+}
+
+int mm_pin(struct domain *d, mfn_t m, enum page_type type)
+{
+    struct page *pg = mfn_to_page(m);
+    int rc;
+
+    if (!mfn_valid(m) || !page_get(pg, d))
+        return -EINVAL;
+    rc = begin(d);
+    if (!rc) {
+        rc = page_get_type(pg, type);
+        if (!rc && __atomic_fetch_or(&pg->type, TYPE_PINNED, __ATOMIC_SEQ_CST) & TYPE_PINNED) {
+            page_put_type(pg);
+            rc = -EINVAL;
+        }
+        spin_unlock(&d->mm_lock);
+    }
+    if (rc)
+        page_put(pg);
+    return rc;
+}
+
+int mm_unpin(struct domain *d, mfn_t m)
+{
+    struct page *pg = mfn_to_page(m);
+    int rc;
+
+    if (!mfn_valid(m) || !page_get(pg, d))
+        return -EINVAL;
+    rc = begin(d);
+    if (!rc) {
+        if (__atomic_fetch_and(&pg->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST) & TYPE_PINNED)
+            page_put_with_type(pg);
+        else
+            rc = -EINVAL;
+        spin_unlock(&d->mm_lock);
+    }
+    page_put(pg);
+    return rc;
+}
+
+/* Swaps one of the vCPU's base pointers for a table on which the caller took all it needs. */
+static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m)
+{
+    mfn_t old = *base;
+
+    *base = m;
+    if (this_cpu()->current == v)
+        __atomic_fetch_or(&this_cpu()->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+    if (!mfn_eq(old, MFN_INVALID))
+        page_put_with_type(mfn_to_page(old));
+}
+
+static int set_base(struct vcpu *v, mfn_t *base, mfn_t m)
+{
+    struct domain *d = v->domain;
+    int rc = begin(d);
+
+    if (rc)
+        return rc;
+    if (!mfn_eq(m, MFN_INVALID))
+        rc = mfn_valid(m) ? page_get_with_type(mfn_to_page(m), d, PT_L4) : -EINVAL;
+    if (!rc)
+        swap_base(v, base, m);
+    spin_unlock(&d->mm_lock);
+    return rc;
+}
+
+int mm_set_base(struct vcpu *v, mfn_t m)
+{
+    return mfn_eq(m, MFN_INVALID) ? -EINVAL : set_base(v, &v->base, m);
+}
+
+int mm_set_user_base(struct vcpu *v, mfn_t m) { return set_base(v, &v->user_base, m); }
+
+void mm_drop_bases(struct vcpu *v)
+{
+    spin_lock(&v->domain->mm_lock);
+    swap_base(v, &v->base, MFN_INVALID);
+    swap_base(v, &v->user_base, MFN_INVALID);
+    spin_unlock(&v->domain->mm_lock);
+}

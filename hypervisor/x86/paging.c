@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor root: text, direct map, M2P, frame table, stacks and device registers. All supervisor, W^X, NX.
+// The L3 tables of its slots exist from boot on and are shared by all CPUs' roots, so later mappings appear in all.
+#include <pv/boot_memory.h>
+#include <pv/lib.h>
+#include <pv/mm.h>
+#include <pv/x86.h>
+
+u64 *hyp_master_root;
+
+static u64 *new_table(void)
+{
+    void *table = boot_memory_page();
+
+    if (!table) {
+        struct page *pg = heap_alloc_pages(0);
+
+        if (!pg)
+            panic("no memory for the hypervisor's own page tables");
+        table = page_to_virt(pg);
+        clear_page(table);
+    }
+    return table;
+}
+
+static u64 *next_table(u64 *entry)
+{
+    if (!(*entry & PTE_P))
+        *entry = pte_make(virt_to_mfn(new_table()), PTE_P | PTE_W | PTE_A);
+    return mfn_to_virt(pte_mfn(*entry));
+}
+
+void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags)
+{
+    flags |= PTE_P | PTE_A | PTE_D;
+    while (size) {
+        u64 *l2 = next_table(&next_table(&hyp_master_root[pt_slot(va, 4)])[pt_slot(va, 3)]), step = PAGE_SIZE;
+
+        if (!((va | pa.a) & (MiB(2) - 1)) && size >= MiB(2)) {
+            l2[pt_slot(va, 2)] = pa.a | flags | PTE_PSE;
+            step = MiB(2);
+        } else {
+            next_table(&l2[pt_slot(va, 2)])[pt_slot(va, 1)] = pa.a | flags;
+        }
+        va += step;
+        pa.a += step;
+        size -= step;
+    }
+}
+
+void *mmio_map(maddr_t pa, size_t size)
+{
+    u64 start = ALIGN_DOWN(pa.a, PAGE_SIZE), end = ALIGN_UP(pa.a + size, PAGE_SIZE);
+
+    for (u64 a = start; a < end; a += PAGE_SIZE) {
+        hyp_map(MMIO_BASE + a, maddr(a), PAGE_SIZE, PTE_W | PTE_NX | PTE_PCD | PTE_PWT);
+        invlpg(MMIO_BASE + a);
+    }
+    return (void *)(MMIO_BASE + pa.a);
+}
+
+static u64 *leaf_of(u64 va)
+{
+    u64 *table = hyp_master_root;
+
+    for (int level = 4; level > 1; level--) {
+        u64 entry = table[pt_slot(va, level)];
+
+        if (!(entry & PTE_P) || entry & PTE_PSE)
+            return entry & PTE_P ? &table[pt_slot(va, level)] : NULL;
+        table = mfn_to_virt(pte_mfn(entry));
+    }
+    return &table[pt_slot(va, 1)];
+}
+
+bool hyp_is_mapped(u64 va)
+{
+    u64 *leaf = leaf_of(va);
+
+    return leaf && *leaf & PTE_P;
+}
+
+maddr_t hyp_translate(u64 va)
+{
+    return mfn_to_maddr(pte_mfn(*leaf_of(va)));
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// One struct cpu for each processor, its stacks and roots; requests and interrupts between processors.
+#include <pv/cpu.h>
+#include <pv/gate.h>
+#include <pv/lib.h>
+#include <pv/mm.h>
+#include <pv/platform.h>
+#include <pv/run.h>
+#include <pv/x86.h>
+#include <pv/x86_vcpu.h>
+
+struct cpu *cpus[MAX_CPUS];
+u32 nr_cpus;
+
+struct cpu *this_cpu(void) { return ((const struct gate_const *)GATE_CONST)->cpu; }
+
+/* guard | NMI stack | guard | stack, so that an overflow faults instead of writing over something. */
+static bool map_stacks(struct cpu *c)
+{
+    u64 base = STACKS_BASE + c->id * STACK_STRIDE, nmi = base + PAGE_SIZE, stack = base + STACK_STRIDE - STACK_SIZE;
+
+    for (u64 off = 0; off < STACK_SIZE; off += PAGE_SIZE) {
+        struct page *pg = heap_alloc_pages(0), *nmi_pg = off < NMI_STACK_SIZE ? heap_alloc_pages(0) : pg;
+
+        if (!pg || !nmi_pg)
+            return false;
+        hyp_map(stack + off, mfn_to_maddr(page_to_mfn(pg)), PAGE_SIZE, PTE_W | PTE_NX);
+        if (off < NMI_STACK_SIZE)
+            hyp_map(nmi + off, mfn_to_maddr(page_to_mfn(nmi_pg)), PAGE_SIZE, PTE_W | PTE_NX);
+    }
+    c->stack_top = stack + STACK_SIZE;
+    c->nmi_stack_top = nmi + NMI_STACK_SIZE;
+    return true;
+}
+
+/* The constant part of a guest root: the M2P, read-only, and this CPU's gate. */
+static bool make_roots(struct cpu *c)
+{
+    for (int i = 0; i < 2; i++) {
+        c->cpu_root[i] = heap_alloc(PAGE_SIZE);
+        if (!c->cpu_root[i])
+            return false;
+        c->cpu_root[i][pt_slot(M2P_BASE, 4)] = hyp_master_root[pt_slot(M2P_BASE, 4)] & ~PTE_W;
+        c->cpu_root[i][GATE_SLOT] = c->hyp_root[GATE_SLOT];
+    }
+    return true;
+}
+
+struct cpu *cpu_create(u32 apic_id, u32 acpi_id)
+{
+    struct cpu *c = heap_alloc(sizeof(*c));
+
+    if (!c || nr_cpus == MAX_CPUS)
+        return NULL;
+    c->id = nr_cpus;
+    c->apic_id = apic_id;
+    c->acpi_id = acpi_id;
+    c->slice_end = c->deadline = ~0ul;
+    c->hyp_root = heap_alloc(PAGE_SIZE);
+    if (!c->hyp_root || !map_stacks(c))
+        return NULL;
+    memcpy(c->hyp_root, hyp_master_root, PAGE_SIZE);
+    if (!gate_init_cpu(c) || !make_roots(c))
+        return NULL;
+    cpus[nr_cpus] = c;
+    __atomic_store_n(&nr_cpus, nr_cpus + 1, __ATOMIC_SEQ_CST);
+    return c;
+}
+
+void cpu_ap_main(struct cpu *c)
+{
+    x86_init_cpu(c);
+    apic_init_cpu();
+    __atomic_store_n(&c->online, true, __ATOMIC_SEQ_CST);
+    run_loop();
+}
+
+void cpu_interrupt(struct cpu *c)
+{
+    if (READ_ONCE(c->in_guest) || READ_ONCE(c->idle))
+        apic_send_ipi(c->apic_id, VEC_KICK);
+}
+
+void cpu_request(struct cpu *c, u32 bits)
+{
+    u32 old = __atomic_fetch_or(&c->requests, bits, __ATOMIC_SEQ_CST);
+
+    if (c != this_cpu() && (old & bits) != bits)
+        cpu_interrupt(c);
+}
+
+/* Waits without a lock order to respect: the others come out of their guests whatever locks the caller holds. */
+void cpu_flush_guests(u64 mask)
+{
+    u64 seen[MAX_CPUS], waiting = 0;
+    struct cpu *self = this_cpu();
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < nr_cpus; i++) {
+        struct cpu *c = cpus[i];
+
+        if (!(mask >> i & 1) || c == self || !READ_ONCE(c->in_guest))
+            continue;
+        seen[i] = READ_ONCE(c->entries);
+        waiting |= BIT(i);
+        apic_send_ipi(c->apic_id, VEC_KICK);
+    }
+    for (u32 i = 0; i < nr_cpus; i++)
+        while (waiting >> i & 1 && READ_ONCE(cpus[i]->in_guest) && READ_ONCE(cpus[i]->entries) == seen[i])
+            cpu_relax();
+}
