@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+#
+# The tests: unit tests on the host, the tools, whole machines in QEMU; and the fuzzers. tests/check runs the first three
+# in turn and repeats the runners' summaries at its end.
+
+# Debian's Python has Debian's pytest and pexpect, whatever other Pythons are about.
+PYTHON ?= /usr/bin/python3
+PYTEST := BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -rfE --color=no
+PARAVANE_CACHE ?= $(BUILD)/cache
+SYSTEM_ASSETS := vmlinux-6.1 vmlinux-6.12 vmlinux-cloud pvgrub
+
+.PHONY: check check-unit check-tools check-system packages
+check:
+	@BUILD=$(BUILD) MAKE="$(MAKE)" CC="$(CC)" TESTS="$(TESTS)" tests/check
+
+packages:
+	@scripts/deps build run test
+
+check-unit: packages
+	@$(MAKE) --no-print-directory -k unit
+
+check-tools: packages tools
+	@$(PYTEST) tests/tools
+
+check-system: packages all tools guests images
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests $(SYSTEM_ASSETS)
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/system $(if $(TESTS),-k "$(TESTS)")
+
+# Fuzzers: tests/fuzz/fuzz_NAME.c, with a line "// sources: ..." as the unit tests have.
+FUZZ_NAMES := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_DIR := $(BUILD)/fuzz
+FUZZ_CC ?= clang
+SECONDS ?= 20
+FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Wall -Wextra -Werror \
+    -Ihypervisor/include -Itests/unit
+fuzz_sources = $(foreach f,$(shell sed -n '1,10s,^// sources:,,p' tests/fuzz/fuzz_$(1).c),$(firstword $(wildcard $(f) \
+    hypervisor/$(f)) $(f)))
+
+.PHONY: fuzz $(FUZZ_NAMES:%=fuzz-%)
+fuzz: $(FUZZ_NAMES:%=fuzz-%)
+
+define fuzz_rules
+$(FUZZ_DIR)/$(1): tests/fuzz/fuzz_$(1).c $(call fuzz_sources,$(1)) $(wildcard hypervisor/include/pv/*.h)
+	@mkdir -p $(FUZZ_DIR)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $$@ tests/fuzz/fuzz_$(1).c $(call fuzz_sources,$(1))
+
+fuzz-$(1): $(FUZZ_DIR)/$(1)
+	@mkdir -p $(FUZZ_DIR)/$(1).corpus
+	@echo "== fuzz $(1)"; $$< -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/$(1)- \
+	    $(FUZZ_DIR)/$(1).corpus >$$<.log 2>&1 || { tail -30 $$<.log; exit 1; }; grep -E 'number_of_executed_units|cov:' \
+	    $$<.log | tail -2
+endef
+$(foreach t,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(t))))
+
+# What operations cost a guest, in time. For instructions, see tests/bench.
+.PHONY: figures
+figures: all tools guests
+	@BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/system/figures.py
