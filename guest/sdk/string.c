@@ -63,6 +63,15 @@ int strncmp(const char *a, const char *b, size_t n) {
     return n ? (uint8_t)*a - (uint8_t)*b : 0;
 }
 
+void string_copy(char *to, const char *from, size_t size) {
+    size_t n = strlen(from);
+
+    if (n >= size)
+        n = size - 1;
+    memcpy(to, from, n);
+    to[n] = 0;
+}
+
 static int digit_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';

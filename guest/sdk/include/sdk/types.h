@@ -29,6 +29,8 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
+/* Copies what fits, and always ends it. */
+void string_copy(char *to, const char *from, size_t size);
 unsigned long parse_number(const char *s);
 
 static inline void cpu_relax(void) {
