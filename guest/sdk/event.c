@@ -9,6 +9,8 @@
 #define BITS 64
 
 static event_handler_t *handlers[PORTS];
+/* The pending words are common to all vCPUs: each looks only at the ports bound to it. */
+static unsigned long owned[MAX_CPUS][PORTS / BITS];
 
 void event_init(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(shared_info->evtchn_mask); i++)
@@ -19,6 +21,24 @@ void event_set_handler(unsigned port, event_handler_t *handler) {
     handlers[port] = handler;
 }
 
+static void set_owner(unsigned port, unsigned cpu) {
+    for (unsigned i = 0; i < MAX_CPUS; i++)
+        __atomic_and_fetch(&owned[i][port / BITS], ~(1UL << port % BITS), __ATOMIC_SEQ_CST);
+    __atomic_or_fetch(&owned[cpu][port / BITS], 1UL << port % BITS, __ATOMIC_SEQ_CST);
+}
+
+static long bound(long rc, unsigned port, unsigned cpu) {
+    if (rc)
+        return rc;
+    set_owner(port, cpu);
+    return (long)port;
+}
+
+static unsigned long ready_in(unsigned word) {
+    return READ_ONCE(shared_info->evtchn_pending[word]) & ~READ_ONCE(shared_info->evtchn_mask[word]) &
+           READ_ONCE(owned[cpu_this()->id][word]);
+}
+
 static unsigned lowest_bit(unsigned long word) {
     return (unsigned)__builtin_ctzl(word);
 }
@@ -26,7 +46,7 @@ static unsigned lowest_bit(unsigned long word) {
 static void dispatch_word(unsigned word) {
     unsigned long ready;
 
-    while ((ready = READ_ONCE(shared_info->evtchn_pending[word]) & ~READ_ONCE(shared_info->evtchn_mask[word]))) {
+    while ((ready = ready_in(word))) {
         unsigned port = word * BITS + lowest_bit(ready);
 
         event_clear(port);
@@ -76,20 +96,22 @@ long event_bind_ipi(unsigned vcpu) {
     struct evtchn_bind_ipi op = {.vcpu = vcpu};
     long rc = hv_event_channel_op(EVTCHNOP_bind_ipi, &op);
 
-    return rc ? rc : (long)op.port;
+    return bound(rc, op.port, vcpu);
 }
 
 long event_bind_virq(unsigned virq, unsigned vcpu) {
     struct evtchn_bind_virq op = {.virq = virq, .vcpu = vcpu};
     long rc = hv_event_channel_op(EVTCHNOP_bind_virq, &op);
 
-    return rc ? rc : (long)op.port;
+    return bound(rc, op.port, vcpu);
 }
 
 long event_alloc_unbound(domid_t dom, domid_t remote) {
     struct evtchn_alloc_unbound op = {.dom = dom, .remote_dom = remote};
     long rc = hv_event_channel_op(EVTCHNOP_alloc_unbound, &op);
 
+    if (!rc && dom == DOMID_SELF)
+        set_owner(op.port, 0);
     return rc ? rc : (long)op.port;
 }
 
@@ -97,7 +119,16 @@ long event_bind_interdomain(domid_t remote, unsigned remote_port) {
     struct evtchn_bind_interdomain op = {.remote_dom = remote, .remote_port = remote_port};
     long rc = hv_event_channel_op(EVTCHNOP_bind_interdomain, &op);
 
-    return rc ? rc : (long)op.local_port;
+    return bound(rc, op.local_port, 0);
+}
+
+long event_bind_vcpu(unsigned port, unsigned vcpu) {
+    struct evtchn_bind_vcpu op = {.port = port, .vcpu = vcpu};
+    long rc = hv_event_channel_op(EVTCHNOP_bind_vcpu, &op);
+
+    if (!rc)
+        set_owner(port, vcpu);
+    return rc;
 }
 
 long event_close(unsigned port) {

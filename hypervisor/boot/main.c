@@ -9,6 +9,7 @@
 #include <pv/mm.h>
 #include <pv/platform.h>
 #include <pv/run.h>
+#include <pv/sched.h>
 #include <pv/x86.h>
 
 #include "internal.h"
@@ -79,6 +80,7 @@ void boot_main(u32 kind, u64 info)
     read_loader(kind, info);
     console_init(boot_info.command_line, &platform_uart_ops);
     printk("Paravane %s, by %s\n", PARAVANE_VERSION, boot_info.loader);
+    sched_init();
     x86_detect_features();
     boot_memory_init();
     boot_memory_finish();

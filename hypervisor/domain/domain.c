@@ -87,6 +87,7 @@ struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages)
     d->nr_vcpus = nr_vcpus;
     d->max_pages = max_pages;
     d->page_list = d->zombies = FRAME_NONE;
+    d->ring_mfn[0] = d->ring_mfn[1] = MFN_INVALID;
     spin_init(&d->lock);
     spin_init(&d->mm_lock);
     spin_init(&d->page_lock);
@@ -176,6 +177,16 @@ static void release_shared_info(struct domain *d)
     domain_free_shared_page(d, pg);
 }
 
+/* Nobody serves the rings any more. */
+static void release_rings(struct domain *d)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(d->ring_mfn); i++) {
+        if (!mfn_eq(d->ring_mfn[i], MFN_INVALID))
+            page_put_with_type(mfn_to_page(d->ring_mfn[i]));
+        d->ring_mfn[i] = MFN_INVALID;
+    }
+}
+
 /* Each step may be done again, so a call that finds something unfinished simply returns. */
 bool domain_destroy(struct domain *d)
 {
@@ -189,6 +200,7 @@ bool domain_destroy(struct domain *d)
     for (u32 i = 0; i < d->nr_vcpus && d->shared_info; i++)
         if (d->vcpu[i])
             vcpu_drop_memory(d->vcpu[i]);
+    release_rings(d);
     release_shared_info(d);
     if (!mm_destroy(d))
         return false;

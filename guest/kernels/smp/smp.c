@@ -167,25 +167,19 @@ static void take_all_down(void) {
 }
 
 static void check_move(void) {
-    struct evtchn_bind_vcpu bind = {.vcpu = 0};
-    long port = event_alloc_unbound(DOMID_SELF, DOMID_SELF);
-    long local = event_bind_interdomain(DOMID_SELF, (unsigned)port);
+    unsigned port = (unsigned)event_alloc_unbound(DOMID_SELF, DOMID_SELF);
+    unsigned local = (unsigned)event_bind_interdomain(DOMID_SELF, port);
     unsigned before = pings[1];
 
-    bind.port = (evtchn_port_t)port;
-    bind.vcpu = 1;
-    event_set_handler((unsigned)port, on_ping);
-    test_equal("smp.bind_vcpu", hv_event_channel_op(EVTCHNOP_bind_vcpu, &bind), 0);
-    event_unmask((unsigned)port);
-    event_send((unsigned)local);
+    event_set_handler(port, on_ping);
+    test_equal("smp.bind_vcpu", event_bind_vcpu(port, 1), 0);
+    event_unmask(port);
+    event_send(local);
     for (uint64_t end = clock_now() + WAIT; pings[1] == before && clock_now() < end;)
         hv_sched_op(SCHEDOP_yield, NULL);
     test_equal("smp.bound_event", (long)pings[1], before + 1L);
-    bind.port = (evtchn_port_t)cpus[1].timer_port;
-    test_equal("smp.bind_vcpu_timer", hv_event_channel_op(EVTCHNOP_bind_vcpu, &bind), -XEN_EINVAL);
-    bind.port = (evtchn_port_t)port;
-    bind.vcpu = 4000;
-    test_equal("smp.bind_vcpu_beyond", hv_event_channel_op(EVTCHNOP_bind_vcpu, &bind), -XEN_ENOENT);
+    test_equal("smp.bind_vcpu_timer", event_bind_vcpu(cpus[1].timer_port, 0), -XEN_EINVAL);
+    test_equal("smp.bind_vcpu_beyond", event_bind_vcpu(port, 4000), -XEN_ENOENT);
 }
 
 void kernel_main(void) {

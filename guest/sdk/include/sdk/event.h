@@ -23,6 +23,8 @@ long event_bind_ipi(unsigned vcpu);
 long event_bind_virq(unsigned virq, unsigned vcpu);
 long event_alloc_unbound(domid_t dom, domid_t remote);
 long event_bind_interdomain(domid_t remote, unsigned remote_port);
+/* From now on the port's events go to this vCPU. */
+long event_bind_vcpu(unsigned port, unsigned vcpu);
 long event_close(unsigned port);
 long event_send(unsigned port);
 void event_mask(unsigned port);
