@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+// sources: gnttab/table.c gnttab/map.c gnttab/copy.c gnttab/op.c
+/*
+ * Grant tables over a toy memory: frames with an owner and counts, and one page-table frame for each domain. Checks
+ * statuses, what the granter sees in its flags, and that hostile arguments neither leak a use nor keep an entry.
+ */
+#include "host.h"
+#include <pv/mm.h>
+#include <pv/pte.h>
+#include <cmocka.h>
+
+#define NR_FRAMES 64
+static struct page pages[NR_FRAMES];
+static u8 memory[NR_FRAMES][PAGE_SIZE] __aligned(4096);
+struct page *frame_table = pages;
+u64 frame_table_max = NR_FRAMES;
+static u32 next_frame, flushes;
+static int update_result;
+
+/* --- toy memory --- */
+bool mfn_valid(mfn_t m) { return m.n < NR_FRAMES; }
+void *maddr_to_virt(maddr_t ma) { return &memory[ma.a / PAGE_SIZE][ma.a % PAGE_SIZE]; }
+bool page_get(struct page *pg, struct domain *d) {
+    if (pg->owner != d->id + 1u)
+        return false;
+    pg->count++;
+    return true;
+}
+void page_put(struct page *pg) { assert_true(pg->count-- > 0); }
+int page_get_type(struct page *pg, enum page_type type) {
+    if ((pg->type & TYPE_USES) && (pg->type & TYPE_MASK) >> TYPE_SHIFT != type)
+        return -EBUSY;
+    pg->type = ((pg->type & TYPE_USES) + 1) | (u64)type << TYPE_SHIFT;
+    return 0;
+}
+void page_put_type(struct page *pg) { assert_true((pg->type-- & TYPE_USES) > 0); }
+int page_get_with_type(struct page *pg, struct domain *d, enum page_type type) {
+    if (!page_get(pg, d))
+        return -EINVAL;
+    int rc = page_get_type(pg, type);
+    if (rc)
+        page_put(pg);
+    return rc;
+}
+void page_put_with_type(struct page *pg) {
+    page_put_type(pg);
+    page_put(pg);
+}
+static struct page *frame_of(struct domain *d) {
+    struct page *pg = &pages[next_frame++];
+    assert_true(next_frame <= NR_FRAMES);
+    *pg = (struct page){.owner = d->id + 1u};
+    return pg;
+}
+struct page *domain_alloc_shared_page(struct domain *d) { return frame_of(d); }
+void domain_free_shared_page(struct domain *d, struct page *pg) {
+    (void)d;
+    pg->owner = 0;
+}
+u32 tlb_clock_advance(void) { return 1; }
+void tlb_flush_stale(u32 clock) { flushes += clock; }
+u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) { /* base is the one L1; the address its slot */
+    *entry = va.a / PAGE_SIZE < 512 ? maddr((base.n << PAGE_SHIFT) + va.a / PAGE_SIZE * 8) : maddr(0);
+    return entry->a ? *(u64 *)maddr_to_virt(*entry) : 0;
+}
+static void entry_drop(u64 old) {
+    if (!(old & PTE_P))
+        return;
+    if (old & PTE_W)
+        page_put_with_type(&pages[(old & PTE_ADDR) >> PAGE_SHIFT]);
+    else
+        page_put(&pages[(old & PTE_ADDR) >> PAGE_SHIFT]);
+}
+int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u) {
+    u64 *e = maddr_to_virt(u->entry), old = *e;
+    struct page *pg = &pages[(u->value & PTE_ADDR) >> PAGE_SHIFT];
+    assert_int_equal(pages[u->entry.a >> PAGE_SHIFT].owner, d->id + 1);
+    if (update_result)
+        return update_result;
+    if ((u->value & PTE_P) &&
+        (u->value & PTE_W ? page_get_with_type(pg, owner, PT_WRITABLE) : page_get(pg, owner) ? 0 : -EINVAL))
+        return -EINVAL;
+    *e = u->value;
+    entry_drop(old);
+    return 0;
+}
+
+/* --- two domains --- */
+static struct domain *granter, *user;
+static struct page *data, *data2, *own, *l1;
+
+static int setup(void **state) {
+    (void)state;
+    host_set_cpus(1);
+    host_heap_budget = -1;
+    next_frame = 1;
+    flushes = 0;
+    update_result = 0;
+    host_preempt = false;
+    memset(memory, 0, sizeof(memory));
+    granter = host_domain(1, 1);
+    user = host_domain(2, 1);
+    assert_int_equal(gnttab_init(granter, 4), 0);
+    assert_int_equal(gnttab_init(user, 4), 0);
+    data = frame_of(granter);
+    data2 = frame_of(granter);
+    own = frame_of(user);
+    l1 = frame_of(user);
+    l1->type = (u64)PT_L1 << TYPE_SHIFT | TYPE_VALIDATED | 1;
+    user->vcpu[0]->base = page_to_mfn(l1);
+    assert_int_equal(gnttab_seed(granter, 8, 2, page_to_mfn(data)), 0);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    for (u32 i = 0; i < 2; i++) {
+        gnttab_destroy(granter);
+        gnttab_destroy(user);
+    }
+    host_domain_free(granter);
+    host_domain_free(user);
+    return host_heap_live != 0;
+}
+
+static long call(struct domain *d, u32 cmd, void *args, u32 count) {
+    u64 arg[6] = {cmd, (u64)args, count};
+    return gnttab_op(d->vcpu[0], cmd, arg);
+}
+
+static struct gnttab_map_grant_ref map(u32 ref, u32 flags, u64 host_addr) {
+    struct gnttab_map_grant_ref op = {.host_addr = host_addr, .flags = flags, .ref = ref, .dom = 1};
+    assert_int_equal(call(user, GNTTABOP_map_grant_ref, &op, 1), 0);
+    return op;
+}
+
+static s16 unmap(u32 handle, u64 host_addr, u64 dev) {
+    struct gnttab_unmap_grant_ref op = {.host_addr = host_addr, .dev_bus_addr = dev, .handle = handle};
+    assert_int_equal(call(user, GNTTABOP_unmap_grant_ref, &op, 1), 0);
+    return op.status;
+}
+
+static u16 flags_of(u32 ref) { return granter->gnttab.frame[0][ref].flags; }
+static u64 *slot(u32 n) { return (u64 *)page_to_virt(l1) + n; }
+static u64 slot_pte(u32 n) { return (page_to_mfn(l1).n << PAGE_SHIFT) + n * 8; }
+
+static void queries(void **state) {
+    (void)state;
+    struct gnttab_query_size q = {.dom = DOMID_SELF};
+    assert_int_equal(call(user, GNTTABOP_query_size, &q, 1), 0);
+    assert_int_equal(q.status, GNTST_okay);
+    assert_int_equal(q.nr_frames, 1);
+    assert_int_equal(q.max_nr_frames, 4);
+    q.dom = 1;
+    assert_int_equal(call(user, GNTTABOP_query_size, &q, 1), 0);
+    assert_int_equal(q.status, GNTST_permission_denied);
+    q.dom = 7;
+    assert_int_equal(call(user, GNTTABOP_query_size, &q, 1), 0);
+    assert_int_equal(q.status, GNTST_bad_domain);
+    assert_int_equal(call(user, GNTTABOP_query_size, &q, 2), -EINVAL);
+    assert_int_equal(call(user, GNTTABOP_query_size, NULL, 1), -EFAULT);
+    assert_int_equal(call(user, GNTTABOP_map_grant_ref, NULL, 0), 0);
+    assert_int_equal(call(user, GNTTABOP_map_grant_ref, NULL, UINT32_MAX), -EINVAL);
+    assert_int_equal(call(user, GNTTABOP_cache_flush, NULL, 1), -EOPNOTSUPP);
+    assert_int_equal(call(user, 13, NULL, 1), -ENOSYS);
+    assert_int_equal(call(user, UINT32_MAX, NULL, 1), -ENOSYS);
+    struct gnttab_set_version s = {.version = 1};
+    assert_int_equal(call(user, GNTTABOP_set_version, &s, 1), 0);
+    s.version = 2;
+    assert_int_equal(call(user, GNTTABOP_set_version, &s, 1), -ENOSYS);
+    s.version = 3;
+    assert_int_equal(call(user, GNTTABOP_set_version, &s, 1), -EINVAL);
+    struct gnttab_get_version g = {.dom = DOMID_SELF};
+    assert_int_equal(call(user, GNTTABOP_get_version, &g, 1), 0);
+    assert_int_equal(g.version, 1);
+    g.dom = 1;
+    assert_int_equal(call(user, GNTTABOP_get_version, &g, 1), -EPERM);
+    g.dom = 9;
+    assert_int_equal(call(user, GNTTABOP_get_version, &g, 1), -ESRCH);
+}
+
+static void tables(void **state) {
+    (void)state;
+    xen_pfn_t list[4] = {0};
+    struct gnttab_setup_table s = {.dom = DOMID_SELF, .nr_frames = 3, .frame_list.p = list};
+    assert_int_equal(call(user, GNTTABOP_setup_table, &s, 1), 0);
+    assert_int_equal(s.status, GNTST_okay);
+    for (u32 i = 0; i < 3; i++)
+        assert_int_equal(list[i], user->gnttab.frame_mfn[i].n);
+    s.nr_frames = 5;
+    assert_int_equal(call(user, GNTTABOP_setup_table, &s, 1), 0);
+    assert_int_equal(s.status, GNTST_general_error);
+    s.nr_frames = 2;
+    s.frame_list.p = NULL;
+    assert_int_equal(call(user, GNTTABOP_setup_table, &s, 1), 0);
+    assert_int_equal(s.status, GNTST_bad_virt_addr);
+    s.nr_frames = 4;
+    s.frame_list.p = list;
+    host_heap_budget = 0;
+    assert_int_equal(call(user, GNTTABOP_setup_table, &s, 1), 0);
+    assert_int_equal(s.status, GNTST_general_error);
+    assert_int_equal(user->gnttab.nr_frames, 3);
+}
+
+static void maps(void **state) {
+    (void)state;
+    struct gnttab_map_grant_ref w = map(8, GNTMAP_host_map, 5 * PAGE_SIZE);
+    assert_int_equal(w.status, GNTST_okay);
+    assert_int_equal(w.dev_bus_addr, page_to_mfn(data).n << PAGE_SHIFT);
+    assert_int_equal(*slot(5) & (PTE_P | PTE_W | PTE_U), PTE_P | PTE_W);
+    assert_int_equal(flags_of(8), GTF_permit_access | GTF_reading | GTF_writing);
+    struct gnttab_map_grant_ref r = map(8, GNTMAP_host_map | GNTMAP_readonly | GNTMAP_contains_pte |
+                                        GNTMAP_application_map | 1 << 16, slot_pte(6));
+    assert_int_equal(r.status, GNTST_okay);
+    assert_int_equal(*slot(6) & (PTE_P | PTE_W | PTE_U | 7ul << 9), PTE_P | PTE_U | 1ul << 9);
+    assert_int_equal(data->count, 2);
+    assert_int_equal(unmap(w.handle, 600 * PAGE_SIZE, 0), GNTST_bad_virt_addr); /* no table there */
+    assert_int_equal(unmap(w.handle, 6 * PAGE_SIZE, 0), GNTST_general_error);  /* the read-only one's entry */
+    assert_int_equal(unmap(r.handle, slot_pte(5), 0), GNTST_general_error);    /* and the other way round */
+    assert_int_equal(unmap(w.handle, 7 * PAGE_SIZE, 0), GNTST_general_error);
+    assert_int_equal(unmap(99, 5 * PAGE_SIZE, 0), GNTST_bad_handle);
+    assert_int_equal(unmap(UINT32_MAX, 5 * PAGE_SIZE, 0), GNTST_bad_handle);
+    assert_int_equal(flushes, 0);
+    assert_int_equal(unmap(w.handle, 5 * PAGE_SIZE, 0), GNTST_okay);
+    assert_int_equal(flushes, 1);
+    assert_int_equal(*slot(5), 0);
+    assert_int_equal(flags_of(8), GTF_permit_access | GTF_reading);
+    assert_int_equal(unmap(w.handle, 5 * PAGE_SIZE, 0), GNTST_bad_handle);
+    assert_int_equal(unmap(r.handle, slot_pte(6), 0), GNTST_okay);
+    assert_int_equal(flags_of(8), GTF_permit_access);
+    assert_int_equal(data->count, 0);
+}
+
+static void refused_maps(void **state) {
+    (void)state;
+    assert_int_equal(map(8, 0, 0).status, GNTST_bad_gntref);
+    assert_int_equal(map(9, GNTMAP_host_map, 0).status, GNTST_general_error);
+    assert_int_equal(map(512, GNTMAP_host_map, 0).status, GNTST_bad_gntref);
+    assert_int_equal(map(UINT32_MAX, GNTMAP_host_map, 0).status, GNTST_bad_gntref);
+    assert_int_equal(map(8, GNTMAP_host_map, 600 * PAGE_SIZE).status, GNTST_general_error);
+    assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_contains_pte, ~7ul).status, GNTST_general_error);
+    assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_contains_pte, slot_pte(1) + 1).status, GNTST_general_error);
+    assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_contains_pte, page_to_mfn(own).n << PAGE_SHIFT).status,
+                     GNTST_general_error); /* plain memory: no entry */
+    assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_contains_pte, page_to_mfn(data).n << PAGE_SHIFT).status,
+                     GNTST_general_error);
+    assert_int_equal(flags_of(8), GTF_permit_access);
+    granter->gnttab.frame[0][8].flags |= GTF_readonly;
+    assert_int_equal(map(8, GNTMAP_host_map, PAGE_SIZE).status, GNTST_general_error);
+    assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_readonly, PAGE_SIZE).status, GNTST_okay);
+    granter->gnttab.frame[0][10] = (grant_entry_v1_t){GTF_permit_access, 3, 1}; /* for somebody else */
+    assert_int_equal(map(10, GNTMAP_host_map, 0).status, GNTST_general_error);
+    granter->gnttab.frame[0][11] = (grant_entry_v1_t){GTF_permit_access, 2, (u32)page_to_mfn(own).n}; /* not its own */
+    assert_int_equal(map(11, GNTMAP_host_map, 0).status, GNTST_general_error);
+    granter->gnttab.frame[0][11].frame = NR_FRAMES;
+    assert_int_equal(map(11, GNTMAP_host_map, 0).status, GNTST_bad_page);
+    assert_int_equal(flags_of(11), GTF_permit_access);
+    update_result = -ERESTART;
+    struct gnttab_map_grant_ref op = {.host_addr = 0, .flags = GNTMAP_host_map | GNTMAP_readonly, .ref = 8, .dom = 1};
+    u64 arg[6] = {0, (u64)&op, 1};
+    assert_int_equal(gnttab_op(user->vcpu[0], GNTTABOP_map_grant_ref, arg), -ERESTART);
+    assert_int_equal(arg[2], 1);
+    assert_int_equal(data->count, 1);
+    assert_int_equal(granter->gnttab.users, 0);
+}
+
+/* The granter cannot swap the frame of an entry in use; nor does taking the permission away end the use. */
+static void granter_cheats(void **state) {
+    (void)state;
+    struct gnttab_map_grant_ref a = map(8, GNTMAP_host_map, 0);
+    granter->gnttab.frame[0][8].frame = (u32)page_to_mfn(data2).n;
+    struct gnttab_map_grant_ref b = map(8, GNTMAP_host_map, PAGE_SIZE);
+    assert_int_equal(b.status, GNTST_okay);
+    assert_int_equal(b.dev_bus_addr, a.dev_bus_addr);
+    granter->gnttab.frame[0][8].flags = 0;
+    granter->gnttab.frame[0][8].domid = 9;
+    assert_int_equal(map(8, GNTMAP_host_map, PAGE_SIZE).status, GNTST_general_error);
+    assert_int_equal(unmap(a.handle, 0 * PAGE_SIZE, 0), GNTST_okay); /* address 0: nothing asked for */
+    assert_int_equal(unmap(a.handle, 3 * PAGE_SIZE, 0), GNTST_general_error);
+    assert_int_equal(unmap(b.handle, PAGE_SIZE, 0), GNTST_okay);
+    assert_int_equal(data->count, 1);
+}
+
+static void devices(void **state) {
+    (void)state;
+    struct gnttab_map_grant_ref a = map(8, GNTMAP_device_map, 0);
+    assert_int_equal(a.status, GNTST_okay);
+    assert_int_equal(data->count, 1);
+    assert_int_equal(data->type & TYPE_USES, 1);
+    assert_int_equal(unmap(a.handle, 0, PAGE_SIZE), GNTST_general_error);
+    assert_int_equal(unmap(a.handle, 0, a.dev_bus_addr), GNTST_okay);
+    assert_int_equal(data->count, 0);
+    a = map(8, GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly, PAGE_SIZE);
+    assert_int_equal(unmap(a.handle, PAGE_SIZE, 0), GNTST_okay);
+    assert_int_equal(flags_of(8), GTF_permit_access | GTF_reading);
+    assert_int_equal(unmap(a.handle, 0, a.dev_bus_addr), GNTST_okay);
+    assert_int_equal(flags_of(8), GTF_permit_access);
+}
+
+static void many_handles(void **state) {
+    (void)state;
+    static u32 handles[300];
+    for (u32 i = 0; i < 300; i++) {
+        struct gnttab_map_grant_ref a = map(8, GNTMAP_host_map, (i + 1) * PAGE_SIZE);
+        assert_int_equal(a.status, GNTST_okay);
+        handles[i] = a.handle;
+    }
+    for (u32 i = 0; i < 300; i += 2)
+        assert_int_equal(unmap(handles[i], (i + 1) * PAGE_SIZE, 0), GNTST_okay);
+    assert_int_equal(data->count, 150);
+    host_heap_budget = 0; /* free ones are used again */
+    assert_int_equal(map(8, GNTMAP_host_map, PAGE_SIZE).status, GNTST_okay);
+    for (u32 i = 0; i < 512; i++)
+        if (map(8, GNTMAP_host_map, 400 * PAGE_SIZE).status)
+            return;
+    fail();
+}
+
+/* The granter dies and another domain gets its id: unmapping touches only the entry. */
+static void granter_dies(void **state) {
+    (void)state;
+    struct gnttab_map_grant_ref a = map(8, GNTMAP_host_map, PAGE_SIZE);
+    gnttab_destroy(granter);
+    assert_int_equal(map(8, GNTMAP_host_map, 2 * PAGE_SIZE).status, GNTST_bad_domain);
+    assert_int_equal(gnttab_init(granter, 4), 0);
+    assert_int_equal(unmap(a.handle, PAGE_SIZE, 0), GNTST_okay);
+    assert_int_equal(data->count, 0);
+}
+
+static void user_dies(void **state) {
+    (void)state;
+    map(8, GNTMAP_host_map, PAGE_SIZE);
+    map(8, GNTMAP_device_map, 0);
+    gnttab_destroy(user);
+    assert_int_equal(flags_of(8), GTF_permit_access);
+    assert_int_equal(data->count, 1); /* by the entry */
+}
+
+static void copies(void **state) {
+    (void)state;
+    memset(page_to_virt(data), 'g', PAGE_SIZE);
+    struct gnttab_copy c[3] = {
+        {.source = {.u.ref = 8, .domid = 1, .offset = 4000}, .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF,
+         .offset = 4}, .len = 96, .flags = GNTCOPY_source_gref},
+        {.source = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .dest = {.u.ref = 8, .domid = 1}, .len = 8,
+         .flags = GNTCOPY_dest_gref},
+        {.source = {.u.ref = 8, .domid = 1, .offset = 4001}, .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+         .len = 96, .flags = GNTCOPY_source_gref},
+    };
+    assert_int_equal(call(user, GNTTABOP_copy, c, 3), 0);
+    assert_int_equal(c[0].status, GNTST_okay);
+    assert_int_equal(c[1].status, GNTST_okay);
+    assert_int_equal(c[2].status, GNTST_bad_copy_arg);
+    assert_memory_equal((u8 *)page_to_virt(own), "\0\0\0\0gggg", 8);
+    assert_memory_equal((u8 *)page_to_virt(data), "\0\0\0\0ggggg", 9);
+    c[0].source.domid = 5;
+    c[1].dest.u.ref = 20;
+    c[2] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(data).n, .domid = 1},
+                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .len = 1};
+    assert_int_equal(call(user, GNTTABOP_copy, c, 3), 0);
+    assert_int_equal(c[0].status, GNTST_bad_domain);
+    assert_int_equal(c[1].status, GNTST_general_error);
+    assert_int_equal(c[2].status, GNTST_permission_denied);
+    c[0] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(data).n, .domid = DOMID_SELF},
+                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .len = 1};
+    c[1] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+                                .dest = {.u.gmfn = page_to_mfn(l1).n, .domid = DOMID_SELF}, .len = 8};
+    assert_int_equal(call(user, GNTTABOP_copy, c, 2), 0);
+    assert_int_equal(c[0].status, GNTST_bad_page); /* somebody else's */
+    assert_int_equal(c[1].status, GNTST_bad_page); /* a page table */
+    assert_int_equal(flags_of(8), GTF_permit_access);
+    assert_int_equal(data->count + own->count + l1->count, 0);
+    assert_int_equal(granter->gnttab.users + user->gnttab.users, 0);
+}
+
+static void preempted(void **state) {
+    (void)state;
+    struct gnttab_copy c[2] = {0};
+    u64 arg[6] = {GNTTABOP_copy, (u64)c, 2};
+    host_preempt = true;
+    assert_int_equal(gnttab_op(user->vcpu[0], GNTTABOP_copy, arg), -ERESTART);
+    assert_int_equal(arg[1], (u64)&c[1]);
+    assert_int_equal(arg[2], 1);
+    assert_int_equal(gnttab_op(user->vcpu[0], GNTTABOP_copy, arg), 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void) {
+    const struct CMUnitTest tests[] = {T(queries), T(tables), T(maps), T(refused_maps), T(granter_cheats), T(devices),
+                                       T(many_handles), T(granter_dies), T(user_dies), T(copies), T(preempted)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
