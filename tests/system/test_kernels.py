@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""The guest SDK's test kernels, alone (privileged) and as guests of a launch file: none of their checks fails."""
+import re
+
+import pytest
+
+import qemu
+
+ENDINGS = sorted(set(re.findall(r'^    \{"(\w+)", \w+\},$', (qemu.ROOT / "guest/kernels/hostile/endings.c").read_text(), re.M)))
+
+
+def results(text, kernel):
+    """(passed, failed, skipped) of a kernel's RESULT line, with all FAIL lines for the message."""
+    found = re.search(rf"RESULT {kernel}: (\d+) passed, (\d+) failed, (\d+) skipped", text)
+    assert found, f"no RESULT line of {kernel}; the end:\n" + "\n".join(text.splitlines()[-25:])
+    failures = "\n".join(line for line in text.splitlines() if "FAIL " in line)
+    assert found[2] == "0", f"{found[0]}\n{failures}"
+    return tuple(int(n) for n in found.groups())
+
+
+@pytest.mark.parametrize("kernel", ["basics", "usermode", "hostile"])
+@pytest.mark.parametrize("cpu", ["max", "qemu64"])
+def test_privileged(boot, kernel, cpu):
+    text = boot(f"{kernel}.elf", cpu=cpu).wait_end(120)
+    assert results(text, kernel)[0] > 10
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_smp(boot, launch, cpus):
+    file = launch("[smp]\nkernel = smp.elf\nmemory = 32M\nvcpus = 4\n")
+    assert results(boot(file, "smp.elf", smp=cpus).wait_end(120), "smp")[0] > 5
+
+
+def test_all_as_ordinary_guests(boot, launch):
+    kernels = ["basics", "usermode", "hostile"]
+    shapes = ["linux", "plain", "plain-bits", "string", "string-required"]
+    guests = [(k, f"{k}.elf") for k in kernels] + [(f"shape-{s}", f"shape-{s}.elf") for s in shapes]
+    file = launch("".join(f"[{name}]\nkernel = {elf}\nmemory = 32M\nready = RESULT\n" for name, elf in guests))
+    text = boot(file, *[elf for _, elf in guests], append="batch").wait_end(180)
+    for name, _ in guests:
+        lines = "\n".join(line for line in text.splitlines() if line.startswith(f"[{name}]"))
+        results(lines, "shapes" if name.startswith("shape") else name)
+    assert "paravane: all guests ready" in text
+
+
+def test_endings(boot, launch):
+    """Every attack that must end its domain, all at once, beside a guest that must not notice."""
+    file = launch("".join(f"[{name}]\nkernel = hostile.elf\ncmdline = attack={name}\nmemory = 16M\n\n" for name in ENDINGS)
+                  + "[witness]\nkernel = hello.elf\ncmdline = stay tick=1\nmemory = 16M\n")
+    machine = boot(file, "hostile.elf", "hello.elf", smp=2, memory=2048)
+    for _ in range(len(ENDINGS)):
+        machine.expect(r"guest \w+ crashed: ", 60)
+    machine.expect(r"\[witness\] tick \d+", 30)
+    machine.expect(r"\[witness\] tick \d+", 30)
+    text = machine.text
+    survivors = re.findall(r"SURVIVED (\w+)", text)
+    assert not survivors
+    assert sorted(set(re.findall(r"guest (\w+) crashed: ", text))) == ENDINGS
+
+
+def test_crash_by_fault(boot, launch):
+    """A crash's sentence names the guest, and the others go on."""
+    file = launch("[a]\nkernel = crash.elf\nmemory = 16M\n\n[b]\nkernel = crash.elf\ncmdline = how=nohandler\nmemory = 16M\n\n"
+                  "[c]\nkernel = hello.elf\nmemory = 16M\n")
+    text = boot(file, "crash.elf", "hello.elf").wait_end(60)
+    assert re.search(r"guest b crashed: vCPU 0: no handler for exception 14 \(rip \w+", text)
+    assert "[c] RESULT hello: 1 passed" in text
