@@ -25,6 +25,11 @@ struct domain *gnttab_get_domain(const struct domain *self, domid_t id) {
 
 void gnttab_put_domain(struct domain *d) { __atomic_fetch_sub(&d->gnttab.users, 1, __ATOMIC_SEQ_CST); }
 
+void gnttab_quiesce(void) {
+    spin_lock(&find_lock);
+    spin_unlock(&find_lock);
+}
+
 /* --- frames --- */
 
 /* The writable type keeps the guest from making a page table of it: we set flags in it. */

@@ -302,19 +302,37 @@ struct sched_entity *sched_pick(u32 cpu, u64 now, u64 *end) {
     return next;
 }
 
+/* It is on a queue of a CPU that it may not use, or, for that reason, on none. */
+static bool must_move(const struct sched_entity *e, u32 cpu) {
+    if (e->state == SCHED_HOMELESS)
+        return true;
+    return !sched_allows(e, cpu) && (e->state == SCHED_QUEUED || e->state == SCHED_PARKED);
+}
+
+static void move_to(struct sched_entity *e, u32 target, u64 now) {
+    take_out(sched_queue(e->cpu), e, SCHED_SLEEPING, now);
+    WRITE_ONCE(e->cpu, target);
+    put_in(sched_queue(target), e, SCHED_SLICE, now);
+}
+
+/* Until on_cpu is cleared e->cpu is ours to change. Once the lock is released then, e may be removed and freed: so what
+ * has to be done with it is done before. */
 void sched_switched_out(struct sched_entity *e, u64 now) {
+    u32 cpu = e->cpu, target = cpu;
     struct queue *q = sched_lock_entity(e);
-    u32 cpu = e->cpu;
+    if (must_move(e, cpu))
+        target = balance_choose_cpu(e);
+    if (target != cpu) {
+        spin_unlock(&q->lock);
+        sched_lock_both(cpu, target);
+    }
+    if (must_move(e, cpu))
+        move_to(e, target, now);
     __atomic_store_n(&e->on_cpu, false, __ATOMIC_RELEASE);
-    bool waits = e->state == SCHED_QUEUED;
-    bool outside = !sched_allows(e, cpu) && (waits || e->state == SCHED_PARKED);
-    bool moves = outside || e->state == SCHED_HOMELESS;
-    if (moves)
-        take_out(q, e, SCHED_SLEEPING, now);
-    spin_unlock(&q->lock);
-    if (moves)
-        wake(e, SCHED_SLICE, now);
-    else if (waits)
+    if (e->state == SCHED_QUEUED && e->cpu == cpu)
         balance_offer(e);
+    if (target != cpu)
+        spin_unlock(&sched_queue(target)->lock);
+    spin_unlock(&q->lock);
     balance_push(cpu, now);
 }

@@ -18,8 +18,8 @@
  * order. Hence a port that is INTERDOMAIN stays so, and its peer exists, as long as either table lock is held: sending
  * takes only the sender's. Setting bits needs no lock at all (atomic operations on pages that belong to the domain).
  * Order: pair lock -> table lock -> (vcpu_kick); the pair lock is held around domain_by_id(), so it comes before the
- * lock of the list of domains. evtchn_destroy() must come after the domain can no longer be found by domain_by_id()
- * and before its memory is freed: then whoever found it under the pair lock is done with it.
+ * lock of the list of domains, if there is one. A domain goes in three steps: evtchn_destroy(), after which nothing
+ * binds to it; out of domain_by_id()'s reach; evtchn_quiesce(), after which nobody who found it before looks at it.
  */
 #ifndef PV_EVTCHN_H
 #define PV_EVTCHN_H
@@ -66,6 +66,8 @@ struct evtchn_table {
 void evtchn_init(struct domain *d);
 /* Closes all ports and frees the tables. May be called again. */
 void evtchn_destroy(struct domain *d);
+/* Between taking a domain out of domain_by_id()'s reach and freeing it: waits for those who found it before. */
+void evtchn_quiesce(void);
 
 /* --- the hypercall --- */
 /* Bytes of the argument of EVTCHNOP cmd; 0: no such command, -ENOSYS. Copy in that many, call, copy out if told to. */

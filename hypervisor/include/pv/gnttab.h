@@ -50,9 +50,11 @@ struct gnttab {
 
 /* With one frame of entries, if there is memory for it. max_frames 0: GNTTAB_MAX_FRAMES. */
 int gnttab_init(struct domain *d, u32 max_frames);
-/* Ends all uses by and of this domain. Its vCPUs do not run any more; no domain can find it afterwards. May be called
- * again, and for a domain whose init never ran. */
+/* Ends all uses by and of this domain, whose vCPUs do not run any more. May be called again, and for a domain whose
+ * init never ran. */
 void gnttab_destroy(struct domain *d);
+/* Between taking a domain out of domain_by_id()'s reach and freeing it: waits for those who found it before. */
+void gnttab_quiesce(void);
 
 /* Makes sure that there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM. */
 int gnttab_grow(struct domain *d, u32 nr);
