@@ -27,7 +27,8 @@ void trap_init(void) {
         if (v != 2 && v != 9 && v != 15)
             set_gate(&table[n++], v, v == TRAP_BP || v == TRAP_OF ? 3 : 0, entry_exceptions[v]);
     set_gate(&table[n++], TRAP_INT80, 3, ARG(entry_int80));
-    set_gate(&table[n++], TRAP_INT81, 0, ARG(entry_int81));
+    /* Kernels count as level 1 here. */
+    set_gate(&table[n++], TRAP_INT81, 1, ARG(entry_int81));
     if (hv_set_trap_table(table))
         panic("set_trap_table refused");
     trap_install_callbacks();

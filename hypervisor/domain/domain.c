@@ -62,6 +62,9 @@ static void free_domain(struct domain *d)
         if (d->vcpu[i])
             vcpu_free(d->vcpu[i]);
     WRITE_ONCE(domains[d->id], NULL);
+    /* Whoever found it by number has locked a table of it, or will find it dead. */
+    evtchn_quiesce();
+    gnttab_quiesce();
     heap_free(d);
 }
 
@@ -86,7 +89,7 @@ struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages)
     strlcpy(d->name, name, sizeof(d->name));
     d->nr_vcpus = nr_vcpus;
     d->max_pages = max_pages;
-    d->page_list = d->zombies = FRAME_NONE;
+    d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     d->ring_mfn[0] = d->ring_mfn[1] = MFN_INVALID;
     spin_init(&d->lock);
     spin_init(&d->mm_lock);

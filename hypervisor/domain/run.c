@@ -123,6 +123,7 @@ static void leave(struct cpu *c, struct vcpu *v)
     r->rflags = trap_clean_rflags(r->rflags);
     /* From here on this CPU counts as one that holds translations; requests posted before are seen below, later ones
      * come with an interrupt. */
+    c->tlb_clock = tlb_clock_now();
     __atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
     if (READ_ONCE(c->requests)) {
         __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);

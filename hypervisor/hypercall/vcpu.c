@@ -45,6 +45,7 @@ long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     v->es = u->es;
     v->fs = u->fs;
     v->gs = u->gs;
+    v->iopl = u->rflags >> 12 & 3;
     v->kernel_mode = true;
     v->initialised = true;
     return 0;

@@ -59,9 +59,12 @@ static bool low_halves_equal(const struct source *k, const struct source *u)
 /* Every present slot of the kernel half leads to an L3 table with no present entry (its count of them is in aux). */
 static bool kernel_half_empty(const struct source *u)
 {
-    for (u32 i = 272; i < 512; i++)
-        if (u->groups >> i / 16 & 1 && u->table[i] & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(u->table[i]))->aux))
+    for (u32 i = 272; i < 512; i++) {
+        u64 entry = u->groups >> i / 16 & 1 ? READ_ONCE(u->table[i]) : 0;
+
+        if (entry & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(entry))->aux))
             return false;
+    }
     return true;
 }
 

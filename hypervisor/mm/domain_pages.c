@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT
 // The frames a domain has: given, given up, and taken from it when it is gone. A frame that was given up lives on as long
-// as something refers to it (a mapping, a grant, a table), and stays owned by the domain till then.
+// as something refers to it (a mapping, a grant, a pin), and stays the domain's till then: on its list, and counted, so
+// that no domain holds more than it may.
 #include "internal.h"
+
+/* Frames that mm_destroy() has been at are on a list of their own. */
+static u32 *list_of(struct domain *d, const struct page *pg)
+{
+    return READ_ONCE(pg->count) & PAGE_TAKEN ? &d->taken_list : &d->page_list;
+}
 
 static void link_page(struct domain *d, struct page *pg)
 {
-    u32 frame = (u32)page_to_mfn(pg).n;
+    u32 frame = (u32)page_to_mfn(pg).n, *head = list_of(d, pg);
 
     pg->prev = FRAME_NONE;
-    pg->next = d->page_list;
+    pg->next = *head;
     if (pg->next != FRAME_NONE)
         frame_table[pg->next].prev = frame;
-    d->page_list = frame;
+    *head = frame;
     d->tot_pages++;
 }
 
@@ -20,7 +27,7 @@ static void unlink_page(struct domain *d, struct page *pg)
     if (pg->prev != FRAME_NONE)
         frame_table[pg->prev].next = pg->next;
     else
-        d->page_list = pg->next;
+        *list_of(d, pg) = pg->next;
     if (pg->next != FRAME_NONE)
         frame_table[pg->next].prev = pg->prev;
     d->tot_pages--;
@@ -29,7 +36,6 @@ static void unlink_page(struct domain *d, struct page *pg)
 /* Owner first: the count makes the frame visible to page_get(). */
 static void give(struct domain *d, struct page *pg, u64 flags)
 {
-    clear_page(page_to_virt(pg));
     pg->owner = (u32)d->id + 1;
     __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&pg->count, flags | 1, __ATOMIC_SEQ_CST);
@@ -44,6 +50,8 @@ struct page *domain_alloc_pages(struct domain *d, u32 order)
     pg = heap_alloc_pages(order);
     if (!pg)
         return NULL;
+    for (u64 i = 0; i < 1ul << order; i++)
+        clear_page(page_to_virt(pg + i));
     spin_lock(&d->page_lock);
     if (d->dying || d->tot_pages + (1ul << order) > d->max_pages) {
         spin_unlock(&d->page_lock);
@@ -63,8 +71,10 @@ struct page *domain_alloc_shared_page(struct domain *d)
 {
     struct page *pg = heap_alloc_pages(0);
 
-    if (pg)
-        give(d, pg, PAGE_ALLOCATED | PAGE_SHARED);
+    if (!pg)
+        return NULL;
+    clear_page(page_to_virt(pg));
+    give(d, pg, PAGE_ALLOCATED | PAGE_SHARED);
     return pg;
 }
 
@@ -77,16 +87,12 @@ void domain_free_shared_page(struct domain *d, struct page *pg)
 
 bool domain_release_page(struct domain *d, struct page *pg)
 {
-    bool had;
-
-    spin_lock(&d->page_lock);
-    had = __atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED;
-    if (had)
-        unlink_page(d, pg);
-    spin_unlock(&d->page_lock);
-    if (had)
-        page_put(pg);
-    return had;
+    if (READ_ONCE(pg->owner) != (u32)d->id + 1 || READ_ONCE(pg->count) & PAGE_SHARED)
+        return false;
+    if (!(__atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED))
+        return false;
+    page_put(pg);
+    return true;
 }
 
 void page_release(struct page *pg)
@@ -94,11 +100,16 @@ void page_release(struct page *pg)
     struct domain *d = page_owner(pg);
 
     ASSERT(!(pg->type & (TYPE_USES | TYPE_ZOMBIE)) && !(pg->count & PAGE_ALLOCATED));
+    if (!(pg->count & PAGE_SHARED)) {
+        spin_lock(&d->page_lock);
+        unlink_page(d, pg);
+        spin_unlock(&d->page_lock);
+    }
     m2p_set(page_to_mfn(pg), pfn(M2P_INVALID));
     tlb_clock_advance();
     heap_free_pages(pg, 0);
-    if (d)
-        __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    /* The last access: a dying domain may be gone as soon as it owns nothing. */
+    __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
 }
 
 /* A table whose validation was begun and never finished: drops what it holds so far. */
@@ -112,8 +123,29 @@ static void abandon_partial(struct page *pg)
     page_put(pg);
 }
 
-static void take_page(struct domain *d, struct page *pg)
+/* The next frame of the list, with a reference. NULL: it was on its way to the heap, or the list is empty. */
+static struct page *take_next(struct domain *d)
 {
+    struct page *pg = NULL;
+
+    spin_lock(&d->page_lock);
+    if (d->page_list != FRAME_NONE) {
+        pg = &frame_table[d->page_list];
+        unlink_page(d, pg);
+        __atomic_fetch_or(&pg->count, PAGE_TAKEN, __ATOMIC_SEQ_CST);
+        link_page(d, pg);
+    }
+    spin_unlock(&d->page_lock);
+    return pg && page_get(pg, d) ? pg : NULL;
+}
+
+/* Undoes what keeps a frame without anybody else's reference: pins, validations begun, the owner's own. */
+static void take_page(struct domain *d)
+{
+    struct page *pg = take_next(d);
+
+    if (!pg)
+        return;
     spin_lock(&d->mm_lock);
     if (__atomic_fetch_and(&pg->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST) & TYPE_PINNED)
         page_put_with_type(pg);
@@ -121,6 +153,7 @@ static void take_page(struct domain *d, struct page *pg)
         abandon_partial(pg);
     spin_unlock(&d->mm_lock);
     domain_release_page(d, pg);
+    page_put(pg);
 }
 
 bool mm_destroy(struct domain *d)
@@ -128,9 +161,9 @@ bool mm_destroy(struct domain *d)
     for (;;) {
         if (!mm_drain(d))
             return false;
-        if (d->page_list == FRAME_NONE)
-            return READ_ONCE(d->owned_pages) == 0;
-        take_page(d, &frame_table[d->page_list]);
+        if (READ_ONCE(d->page_list) == FRAME_NONE)
+            return __atomic_load_n(&d->owned_pages, __ATOMIC_SEQ_CST) == 0;
+        take_page(d);
         if (preempt_pending())
             return false;
     }

@@ -88,15 +88,15 @@ static u32 take(u32 order)
     return frame;
 }
 
-/* The frames' latest clock; their type words become what they are for frames in use: no type, no uses. */
+/* The frames' youngest clock; their type words become what they are for frames in use: no type, no uses. */
 static u32 take_clocks(struct page *pg, u64 n)
 {
-    u32 latest = (u32)pg->type;
+    u32 now = tlb_clock_now(), latest = (u32)pg->type;
 
     for (u64 i = 0; i < n; i++) {
         u32 clock = (u32)pg[i].type;
 
-        if ((s32)(clock - latest) > 0)
+        if (now - clock < now - latest)
             latest = clock;
         pg[i] = (struct page){.next = FRAME_NONE, .prev = FRAME_NONE, .aux = clock};
     }

@@ -3,7 +3,8 @@
 //
 // The clock advances at each such loss, and the frame notes the new value. A CPU notes the clock when it enters the
 // hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest with a
-// note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none.
+// note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none; it notes the
+// clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
 #include <pv/cpu.h>
 #include <pv/mm.h>
 
@@ -15,7 +16,7 @@ u32 tlb_clock_advance(void)
 {
     u32 now = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
 
-    /* Comparisons are modulo 2^32: nobody in a guest may fall behind by half of it. */
+    /* Ages are modulo 2^32, so no CPU may be in a guest that long. Frames may: an old one that seems young costs a flush. */
     if ((now & 0x3fffffff) == 0)
         cpu_flush_guests(~0ul);
     return now;
@@ -23,10 +24,11 @@ u32 tlb_clock_advance(void)
 
 void tlb_flush_stale(u32 clock)
 {
+    u32 now = tlb_clock_now();
     u64 mask = 0;
 
     for (u32 i = 0; i < nr_cpus; i++)
-        if (READ_ONCE(cpus[i]->in_guest) && (s32)(clock - READ_ONCE(cpus[i]->tlb_clock)) > 0)
+        if (READ_ONCE(cpus[i]->in_guest) && now - (u32)READ_ONCE(cpus[i]->tlb_clock) > now - clock)
             mask |= BIT(i);
     if (mask)
         cpu_flush_guests(mask);

@@ -2,6 +2,7 @@
 // References and types of frames: the state machine of pv/mm.h. What a table's entries mean is validate.c's.
 #include "internal.h"
 
+/* What guests may bring a count to. Above it there is room for the two references that tables take of themselves. */
 #define COUNT_LIMIT 0x7fffffffu
 
 static bool ref_add(struct page *pg)
@@ -14,6 +15,9 @@ static bool ref_add(struct page *pg)
     } while (!__atomic_compare_exchange_n(&pg->count, &old, old + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
     return true;
 }
+
+/* One more of a frame the caller has a reference to. Only for tables' own (partial, zombie), so it can't fail. */
+static void ref_keep(struct page *pg) { __atomic_add_fetch(&pg->count, 1, __ATOMIC_SEQ_CST); }
 
 /* The reference comes first: only then the frame can't change hands while its owner is looked at. */
 bool page_get(struct page *pg, struct domain *d)
@@ -30,7 +34,7 @@ void page_put(struct page *pg)
 {
     u64 now = __atomic_sub_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
 
-    ASSERT((now & PAGE_REFS) <= COUNT_LIMIT);
+    ASSERT((now & PAGE_REFS) <= COUNT_LIMIT + 2);
     if (!(now & PAGE_REFS))
         page_release(pg);
 }
@@ -80,8 +84,8 @@ static int validate(struct page *pg, enum page_type type)
         pg->aux = 0;
     rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg)) : descriptors_get_page(pg);
     if (rc == -ERESTART) {
-        if (!resumed && !ref_add(pg))
-            panic("frame %lx has no room for a reference", page_to_mfn(pg).n);
+        if (!resumed)
+            ref_keep(pg);
         __atomic_or_fetch(&pg->type, TYPE_PARTIAL, __ATOMIC_SEQ_CST);
         return rc;
     }
@@ -92,12 +96,23 @@ static int validate(struct page *pg, enum page_type type)
     return rc;
 }
 
-/* First use: nobody else has one, and nobody else gets one of another type from here on. */
+/* First use: nobody else has one, and nobody else gets one before this is done. */
 static int begin_type(struct page *pg, u64 old, enum page_type type)
 {
     if (type_of(old) != type)
         tlb_flush_stale(READ_ONCE(pg->aux));
-    return type == PT_WRITABLE ? 0 : validate(pg, type);
+    if (type != PT_WRITABLE)
+        return validate(pg, type);
+    __atomic_or_fetch(&pg->type, TYPE_VALIDATED, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+/* WRITABLE uses come and go without a lock. The first one, while stale translations are flushed, and the last one, while
+ * its clock is noted, make the frame WRITABLE without TYPE_VALIDATED: all but the CPU that did it wait, in this room only
+ * and never for a guest. */
+static bool is_in_transition(u64 word)
+{
+    return word & TYPE_USES && type_of(word) == PT_WRITABLE && !(word & TYPE_VALIDATED);
 }
 
 int page_get_type(struct page *pg, enum page_type type)
@@ -105,10 +120,14 @@ int page_get_type(struct page *pg, enum page_type type)
     u64 old = READ_ONCE(pg->type), new;
 
     for (;;) {
+        if (is_in_transition(old)) {
+            old = READ_ONCE(pg->type);
+            continue;
+        }
         if (old & TYPE_ZOMBIE)
             return -ERESTART;
         if (!(old & TYPE_USES)) {
-            new = (u64)type << TYPE_SHIFT | (type == PT_WRITABLE ? TYPE_VALIDATED : 0) | 1;
+            new = (u64)type << TYPE_SHIFT | 1;
             if (type_swap(pg, &old, new))
                 return begin_type(pg, old, type);
             continue;
@@ -136,28 +155,38 @@ static void bury_table(struct page *pg)
 {
     struct domain *d = page_owner(pg);
 
-    if (!ref_add(pg))
-        panic("frame %lx has no room for a reference", page_to_mfn(pg).n);
+    ref_keep(pg);
     __atomic_store_n(&pg->type, (pg->type & TYPE_MASK) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
     zombie_add(d, pg);
 }
 
+/* The last use of memory that is no table goes. Nobody takes one before the clock is noted: a translation made through it
+ * would be younger than the note. */
+static bool put_last(struct page *pg, u64 *old)
+{
+    if (!type_swap(pg, old, *old & ~TYPE_VALIDATED))
+        return false;
+    WRITE_ONCE(pg->aux, tlb_clock_advance());
+    __atomic_store_n(&pg->type, *old & TYPE_MASK, __ATOMIC_SEQ_CST);
+    return true;
+}
+
 void page_put_type(struct page *pg)
 {
-    u64 old = READ_ONCE(pg->type), new;
+    u64 old = READ_ONCE(pg->type);
+    bool done = false;
 
-    ASSERT(old & TYPE_USES);
-    if ((old & TYPE_USES) == 1 && is_table(type_of(old))) {
-        bury_table(pg);
-        return;
-    }
-    do {
+    while (!done) {
         ASSERT(old & TYPE_USES);
-        new = old - 1;
-        /* Before the use is gone: whoever takes the next one must see it. */
-        if (!(new & TYPE_USES))
-            WRITE_ONCE(pg->aux, tlb_clock_advance());
-    } while (!type_swap(pg, &old, new));
+        if ((old & TYPE_USES) > 1) {
+            done = type_swap(pg, &old, old - 1);
+        } else if (is_table(type_of(old))) {
+            bury_table(pg);
+            done = true;
+        } else {
+            done = put_last(pg, &old);
+        }
+    }
 }
 
 int page_get_with_type(struct page *pg, struct domain *d, enum page_type type)

@@ -3,14 +3,38 @@
 // replaces, and drops what the old one held; if it fails, nothing has changed.
 #include "internal.h"
 
-/* Locks the domain's tables with no zombie left in them. */
+/* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once. */
 static int begin(struct domain *d)
 {
+    int rc;
+
     spin_lock(&d->mm_lock);
-    if (mm_drain_locked(d))
+    rc = READ_ONCE(d->dying) ? -EINVAL : mm_drain_locked(d) ? 0 : -ERESTART;
+    if (rc)
+        spin_unlock(&d->mm_lock);
+    return rc;
+}
+
+/* The CPU whose root was composed for the vCPU, as a mask; it will do so again. Whoever loads the vCPU from now on sees
+ * what was written before: its store to `current` and its reading of tables are ordered as ours are. */
+static u64 request_recompose(struct vcpu *v)
+{
+    struct cpu *c;
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    c = READ_ONCE(v->cpu);
+    if (!c || READ_ONCE(c->current) != v)
         return 0;
-    spin_unlock(&d->mm_lock);
-    return -ERESTART;
+    __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+    return BIT(c->id);
+}
+
+static void recompose_root(struct vcpu *v)
+{
+    u64 mask = request_recompose(v);
+
+    if (mask)
+        cpu_flush_guests(mask);
 }
 
 /* The L4 `m` (MFN_INVALID: any) changed: CPUs whose roots were composed from it must do so again before they run their
@@ -19,17 +43,11 @@ static void recompose_roots(struct domain *d, mfn_t m)
 {
     u64 mask = 0;
 
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->nr_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
-        struct cpu *c = v ? READ_ONCE(v->cpu) : NULL;
 
-        if (!c || READ_ONCE(c->current) != v)
-            continue;
-        if (!mfn_eq(m, MFN_INVALID) && !mfn_eq(v->base, m) && !mfn_eq(v->user_base, m))
-            continue;
-        __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
-        mask |= BIT(c->id);
+        if (v && (mfn_eq(m, MFN_INVALID) || mfn_eq(v->base, m) || mfn_eq(v->user_base, m)))
+            mask |= request_recompose(v);
     }
     if (mask)
         cpu_flush_guests(mask);
@@ -56,14 +74,17 @@ static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new)
         recompose_roots(d, MFN_INVALID);
 }
 
-static u64 write_entry(u64 *entry, u64 value, bool preserve_ad)
+/* The CPU may set A and D in *old meanwhile, and nobody else anything. False: it did, and the caller wants none of it. */
+static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update *u)
 {
-    u64 old = READ_ONCE(*entry), new;
+    u64 new;
 
-    do
-        new = preserve_ad ? value | (old & (PTE_A | PTE_D)) : value;
-    while (!__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    return old;
+    do {
+        if (u->exact && *old != u->expected)
+            return false;
+        new = u->preserve_ad ? value | (*old & (PTE_A | PTE_D)) : value;
+    } while (!__atomic_compare_exchange_n(entry, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return true;
 }
 
 /* Both map, and hold, the same. */
@@ -89,7 +110,11 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
     rc = same ? 0 : entry_get(type, &value, owner);
     if (rc)
         return rc;
-    old = write_entry(entry, value, u->preserve_ad);
+    if (!write_entry(entry, &old, value, u)) {
+        if (!same)
+            entry_put(type, value);
+        return -ERESTART;
+    }
     if (type == PT_L4)
         l4_changed(d, pg, slot);
     if (type == PT_L3)
@@ -197,8 +222,7 @@ static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m)
     mfn_t old = *base;
 
     *base = m;
-    if (this_cpu()->current == v)
-        __atomic_fetch_or(&this_cpu()->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+    recompose_root(v);
     if (!mfn_eq(old, MFN_INVALID))
         page_put_with_type(mfn_to_page(old));
 }

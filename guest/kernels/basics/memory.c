@@ -28,13 +28,13 @@ static void check_map(void) {
         uint32_t type;
     } __attribute__((packed)) entries[128];
     struct xen_memory_map map = {.nr_entries = ARRAY_SIZE(entries)};
-    unsigned cmd = is_privileged() ? XENMEM_machine_memory_map : XENMEM_memory_map;
+    unsigned cmd = is_control_domain() ? XENMEM_machine_memory_map : XENMEM_memory_map;
     long rc;
 
     set_xen_guest_handle(map.buffer, entries);
     rc = hv_memory_op(cmd, &map);
     /* A domain nobody gave a map to has none; kernels then make one up from nr_pages. */
-    if (!is_privileged() && rc == -XEN_ENOSYS)
+    if (!is_control_domain() && rc == -XEN_ENOSYS)
         test_skip("memory.map", "no map was set");
     else
         test_check("memory.map", !rc && map.nr_entries > 0 && entries[0].size, "rc %ld, %u entries", rc,

@@ -134,7 +134,7 @@ void kernel_main(void) {
     char expected[16] = "poweroff";
     unsigned reason = 0;
 
-    if (!is_privileged() || !start_info->mod_len) {
+    if (!is_control_domain() || !start_info->mod_len) {
         test_skip("builder", "this needs a privileged domain, and a kernel as its ramdisk");
         return;
     }

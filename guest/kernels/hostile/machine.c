@@ -124,7 +124,7 @@ static void attack_ports(void) {
     unsigned answers = 0;
     struct probe p;
 
-    if (is_privileged()) {
+    if (is_control_domain()) {
         test_skip("port.sweep", "this domain may use ports");
         return;
     }
@@ -163,11 +163,11 @@ static void attack_control(void) {
             op[0] = (uint64_t)cmd | 1UL << 63;
             worked += hypercall1(calls[i], op) >= 0;
             op[0] = cmd | (uint64_t)0x15 << 32;
-            if (!is_privileged())
+            if (!is_control_domain())
                 worked += hypercall1(calls[i], op) >= 0;
         }
     test_equal("control.sweep", worked, 0);
-    if (!is_privileged())
+    if (!is_control_domain())
         for (unsigned cmd = 0; cmd < 40; cmd++) {
             memset(op, 0, sizeof(op));
             op[0] = cmd | (uint64_t)XENPF_INTERFACE_VERSION << 32;

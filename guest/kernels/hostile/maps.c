@@ -54,7 +54,7 @@ static unsigned sweep_ram(unsigned long *example) {
 
 static void attack_sweep(void) {
     unsigned long example = 0, top = (unsigned long)hv_memory_op(XENMEM_maximum_ram_page, NULL);
-    unsigned hits = is_privileged() ? sweep_ram(&example) : sweep(0, top + 1024, 61, &example);
+    unsigned hits = is_control_domain() ? sweep_ram(&example) : sweep(0, top + 1024, 61, &example);
 
     test_check("map.foreign_sweep", !hits, "%u frames, such as 0x%lx", hits, example);
     refused("map.beyond_memory", pt_write(entry, 0xffffffffffUL << PAGE_SHIFT | PTE_KERNEL));
@@ -72,6 +72,26 @@ static void attack_table_writable(void) {
         refused("map.table_upgraded", pt_write(entry, table | PTE_KERNEL));
         pt_write(entry, 0);
     }
+}
+
+/* The same by writing to the table as if it were memory: refused means a fault, and nothing changed. */
+static void attack_by_trap(void) {
+    uint64_t wanted[] = {(virt_to_machine(entry) & PAGE_MASK) | PTE_KERNEL, virt_to_machine(pt_root()) | PTE_KERNEL,
+                         0xffffffffffUL << PAGE_SHIFT | PTE_KERNEL, 0x8000000000000UL | PTE_KERNEL};
+    uint64_t *l4 = pt_root();
+    struct probe p;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+        probe_write(&p, entry, wanted[i]);
+        test_check("trap_write.l1", p.trapped && !(*entry & PTE_P), "%s, entry 0x%lx", probe_describe(&p), *entry);
+        pt_write(entry, 0);
+    }
+    probe_write(&p, pt_entry(SCRATCH_VA, 2) + 9, virt_to_machine(l4) | PTE_TABLE);
+    test_check("trap_write.l2", p.trapped, "accepted");
+    probe_write(&p, &l4[300], virt_to_machine(l4) | PTE_TABLE);
+    test_check("trap_write.l4", p.trapped, "accepted");
+    probe_write(&p, &l4[256], l4[pt_index(DIRECT_MAP, 4)]);
+    test_check("trap_write.l4_slot_256", p.trapped, "accepted");
 }
 
 /* Entries above the leaves: large pages, tables that are not tables, the hypervisor's own slots. */
@@ -150,6 +170,7 @@ void attack_maps(void) {
     entry = pt_make(SCRATCH_VA);
     attack_sweep();
     attack_table_writable();
+    attack_by_trap();
     attack_upper_levels();
     attack_pins();
     attack_stale_tlb();

@@ -36,7 +36,7 @@ static void attack_events_of_others(void) {
     unsigned worked = 0;
     long port;
 
-    for (domid_t id = 0; id < 32 && !is_privileged(); id++)
+    for (domid_t id = 0; id < 32 && !is_control_domain(); id++)
         if ((port = event_alloc_unbound(id, 0)) > 0) {
             worked++;
             event_close((unsigned)port);

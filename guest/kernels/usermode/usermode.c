@@ -264,7 +264,7 @@ static void check_same(void) {
     struct probe p;
 
     check_all("same", pt_root());
-    run(&p, user_read, ARG(data), 0);
+    run(&p, user_read, ARG(user_code), 0);
     if (p.vector == TRAP_SYSCALL)
         test_skip("same.hidden", "this hypervisor shows user code the whole of a root it shares");
     else

@@ -118,9 +118,10 @@ struct domain {
     /* Memory, lock: mm_lock */
     struct spinlock mm_lock;
     struct spinlock page_lock;    /* guards page_list, tot_pages and the links; a leaf */
-    u32 page_list;                /* first frame of the list through struct page, ~0: none */
+    u32 page_list;                /* first frame of the list through struct page, ~0: none; lock: page_lock */
+    u32 taken_list;               /* the same, of frames that mm_destroy() has been at */
     u32 zombies;                  /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
-    u64 tot_pages, max_pages;     /* tot_pages: those on the list; lock: page_lock */
+    u64 tot_pages, max_pages;     /* tot_pages: those on the lists; lock: page_lock */
     u64 owned_pages;              /* frames whose owner this is, given up or not; atomic */
     u64 vm_assist;
     struct shared_info *shared_info; /* direct map; a frame owned by the domain */

@@ -45,6 +45,7 @@ struct page {
 #define PAGE_ALLOCATED BIT(32) /* the owner holds a reference for having it */
 #define PAGE_FREE BIT(33)      /* in the heap's free lists */
 #define PAGE_SHARED BIT(34)    /* owned, but not part of the domain's memory: shared info, grant tables */
+#define PAGE_TAKEN BIT(35)     /* the owner is dying, and what it held of the frame by itself was dropped */
 #define TYPE_USES 0xfffffffful
 #define TYPE_SHIFT 32
 #define TYPE_MASK (7ul << TYPE_SHIFT)
@@ -99,7 +100,8 @@ struct page *domain_alloc_pages(struct domain *d, u32 order);
 /* A frame owned by d that is not part of its memory (shared info, grant tables): not counted. */
 struct page *domain_alloc_shared_page(struct domain *d);
 void domain_free_shared_page(struct domain *d, struct page *pg);
-/* Gives up the owner's own reference: the frame is freed when nothing else refers to it. False: was given up before. */
+/* Gives up the owner's own reference: the frame is freed, and counted no more, when nothing else refers to it. The caller
+ * has a reference. False: was given up before, or is not d's to give up. */
 bool domain_release_page(struct domain *d, struct page *pg);
 /* Drops everything the dying domain's frames hold, bounded; true when no frame is left. */
 bool mm_destroy(struct domain *d);
@@ -111,6 +113,8 @@ struct mm_update {
     maddr_t entry; /* machine address of the entry, 8-byte aligned */
     u64 value;
     bool preserve_ad;
+    bool exact;   /* only if the entry is `expected`; else -ERESTART */
+    u64 expected;
 };
 /* d: whose table; owner: whose frames may be mapped (d itself unless d is privileged over it). */
 int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u);

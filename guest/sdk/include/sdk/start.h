@@ -17,9 +17,11 @@ extern struct shared_info *shared_info;
 /* Where the image was linked to start: virtual address of pseudo-physical frame 0. */
 extern uint8_t kernel_virt_base[], image_start[], image_end[];
 
+/* The first says where to print; the second, who has the machine: its memory map, ports, other domains. */
 static inline bool is_privileged(void) {
     return start_info->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN);
 }
+static inline bool is_control_domain(void) { return start_info->flags & SIF_INITDOMAIN; }
 
 /* Command line: `word` alone, or `key=value`. */
 bool cmdline_has(const char *word);
