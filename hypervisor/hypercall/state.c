@@ -169,6 +169,9 @@ long hc_set_segment_base(struct vcpu *v, u64 *arg)
         x86_set_segment_base(v, arg[0] == SEGBASE_FS ? 0 : arg[0] == SEGBASE_GS_KERNEL ? 1 : 2, arg[1]);
         return 0;
     case SEGBASE_GS_USER_SEL:
+        /* A descriptor table replaced by an earlier call of the same multicall is not to be read any more. */
+        if (this_cpu()->gate_dirty)
+            return -ERESTART;
         x86_load_user_gs((u16)arg[1]);
         return 0;
     default:

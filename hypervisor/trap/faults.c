@@ -31,7 +31,7 @@ static void after_instruction(struct vcpu *v)
  * vCPU) makes the guest execute the instruction again. */
 static bool apply_pt_write(struct vcpu *v, const struct pt_write *w, maddr_t entry, u64 old)
 {
-    struct mm_update u = {.entry = entry};
+    struct mm_update u = {.entry = entry, .exact = true, .expected = old};
     bool writes = emul_apply_pt_write(w, old, &u.value, NULL);
     int rc;
 
