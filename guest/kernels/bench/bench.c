@@ -150,7 +150,7 @@ static const struct {
 
 static void measure(const char *name, void (*run)(void), unsigned each) {
     uint64_t tsc, start, ns;
-    unsigned long n = rounds / each;
+    unsigned long n = rounds < each ? 1 : rounds / each;
 
     run();
     start = clock_now();

@@ -155,11 +155,65 @@ static bool wait_down(unsigned id) {
     return hv_vcpu_op(VCPUOP_is_up, id, NULL) == 0;
 }
 
+static void spinner(void *arg) {
+    (void)arg;
+    watching = 1;
+    while (!stop)
+        cpu_relax();
+}
+
+/* No timer is set: only an event can end this. */
+static void sleeper(void *arg) {
+    (void)arg;
+    watching = 1;
+    while (!stop)
+        hv_sched_op(SCHEDOP_block, NULL);
+}
+
+/* The sender does not enter the hypervisor while it waits, so neither may need its help. */
+static void check_reach(const char *name, void (*work)(void *)) {
+    unsigned before;
+    uint64_t end;
+
+    watching = 0;
+    cpu_start(1, work, NULL);
+    clock_wait_for(&watching, WAIT);
+    clock_sleep(20 * MILLISECOND);
+    before = pings[1];
+    event_send(ping_port[1]);
+    for (end = clock_now() + WAIT; pings[1] == before && clock_now() < end;)
+        cpu_relax();
+    test_equal(name, (long)pings[1], before + 1L);
+}
+
+static void echo(unsigned port) {
+    (void)port;
+    event_send(ping_port[0]);
+}
+
+/* A ping, answered from the handler, to a vCPU which spins without a hypercall. */
+static void check_echo(void) {
+    unsigned before = pings[0];
+    uint64_t end;
+
+    ping_port[0] = (unsigned)event_bind_ipi(0);
+    event_set_handler(ping_port[0], on_ping);
+    event_unmask(ping_port[0]);
+    event_set_handler(ping_port[1], echo);
+    event_send(ping_port[1]);
+    for (end = clock_now() + WAIT; pings[0] == before && clock_now() < end;)
+        cpu_relax();
+    test_equal("smp.echo", (long)pings[0], before + 1L);
+    event_set_handler(ping_port[1], on_ping);
+}
+
 /* The secondaries return to cpu_main, which takes them down; they come up with other work. */
 static void take_all_down(void) {
     bool all = true;
 
     stop = 1;
+    for (unsigned id = 1; id < count; id++)
+        event_send(ping_port[id]);
     for (unsigned id = 1; id < count; id++)
         all &= wait_down(id);
     stop = 0;
@@ -195,6 +249,11 @@ void kernel_main(void) {
     check_move();
     take_all_down();
     check_shootdown();
+    take_all_down();
+    check_reach("smp.event_to_running", spinner);
+    take_all_down();
+    check_reach("smp.event_to_blocked", sleeper);
+    check_echo();
     take_all_down();
     alive[1] = 0;
     cpu_start(1, secondary, NULL);
