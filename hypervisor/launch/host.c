@@ -308,6 +308,9 @@ static u64 option_number(const char *key, u64 otherwise)
     return n;
 }
 
+/* What small hosts can spare, for a guest of unknown needs. */
+static u64 default_memory(void) { return MIN(LAUNCH_DEFAULT_MEMORY, (heap_free_count() << PAGE_SHIFT) / 4 * 3); }
+
 /* Without a launch file: the first module is the guest, the second its ramdisk. */
 static void plan_single(void)
 {
@@ -319,7 +322,7 @@ static void plan_single(void)
     strlcpy(g->name, "guest", sizeof(g->name));
     strlcpy(g->cmdline, args ? args + 1 : "", sizeof(g->cmdline));
     strlcpy(g->ready, "READY", sizeof(g->ready));
-    g->memory = ALIGN_DOWN(option_number("dom0_mem", LAUNCH_DEFAULT_MEMORY), PAGE_SIZE);
+    g->memory = ALIGN_DOWN(option_number("dom0_mem", default_memory()), PAGE_SIZE);
     g->vcpus = (u32)MAX(1ul, MIN(option_number("dom0_max_vcpus", nr_cpus), (u64)LAUNCH_MAX_VCPUS));
     g->weight = LAUNCH_DEFAULT_WEIGHT;
     g->privileged = true;

@@ -2,6 +2,7 @@
 """A machine in QEMU with the hypervisor, its serial line in our hands. Always emulated (TCG), always with a time limit."""
 import os
 import re
+import termios
 import time
 from pathlib import Path
 
@@ -15,6 +16,13 @@ QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\r")
 # What must never be on the serial line, whatever a guest does.
 HOST_FAILURES = re.compile(r"^paravane: (PANIC.*|.* in the hypervisor.*)$", re.M)
+
+
+def plain_terminal():
+    """In QEMU's process: its standard output's terminal adds no carriage returns."""
+    attributes = termios.tcgetattr(1)
+    attributes[1] &= ~termios.ONLCR
+    termios.tcsetattr(1, termios.TCSANOW, attributes)
 
 
 def find(name):
@@ -44,19 +52,21 @@ class Machine:
             command += ["-kernel", str(kernel or BUILD / "paravane"), "-append", f"console=com1 color=off {append}".strip()]
         if modules:
             command += ["-initrd", ",".join(module(m) for m in modules)]
-        self.log_file = open(self.log_path, "w", encoding="utf-8", errors="replace")
+        self.log_file = open(self.log_path, "w", encoding="utf-8", errors="replace", newline="")
         self.log_file.write(f"$ {QEMU} {' '.join(repr(c) if ' ' in c else c for c in command + list(extra))}\n")
         self.started = time.monotonic()
         self.qemu = pexpect.spawn(QEMU, command + list(extra), timeout=60, encoding="utf-8", codec_errors="replace",
-                                  echo=False, maxread=65536)
+                                  echo=False, maxread=65536, preexec_fn=plain_terminal)
         self.qemu.logfile_read = self.log_file
         self.qemu.delaybeforesend = None
 
     @property
     def text(self):
         """All output so far, without escape sequences."""
-        self.log_file.flush()
-        return ESCAPES.sub("", self.log_path.read_text(encoding="utf-8", errors="replace").partition("\n")[2])
+        if not self.log_file.closed:
+            self.log_file.flush()
+        with open(self.log_path, encoding="utf-8", errors="replace", newline="") as log:
+            return ESCAPES.sub("", log.read().partition("\n")[2])
 
     def expect(self, pattern, timeout=60):
         """Waits for a pattern on the serial line; returns the match. QEMU's end or the time limit fails the test."""
