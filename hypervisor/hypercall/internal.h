@@ -39,6 +39,13 @@ long hc_event_channel_op(struct vcpu *v, u64 *arg);
 long hc_physdev_op(struct vcpu *v, u64 *arg);
 long hc_refused(struct vcpu *v, u64 *arg);
 
+/* XENMEM_exchange, memory_exchange.c. */
+long hc_memory_exchange(struct vcpu *v, gva_t at);
+/* What the sizes and alignments of frames that guests ask for may be, as orders. */
+#define MAX_GUEST_ORDER 9
+/* Do frames [pg, pg + 2^order) lie where the flags of a reservation want them? */
+bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags);
+
 /* Which domain's frames (or tables) an argument names, for the current domain: itself, or -ESRCH/-EPERM as NULL. */
 struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error);
 static inline bool is_canonical(u64 a) { return (u64)((s64)(a << 16) >> 16) == a; }

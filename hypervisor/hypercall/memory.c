@@ -1,40 +1,71 @@
 // SPDX-License-Identifier: MIT
-// memory_op: a guest's own memory: giving frames up and getting them back, exchanging them, and what it may know of memory.
+// memory_op: a guest's own memory: giving frames up and getting them back, and what it may know of memory. Exchanging frames
+// is memory_exchange.c's.
 #include "internal.h"
 
-#define MAX_GUEST_ORDER 9
 #define OP_BITS 6 /* the ABI keeps the entries done by a preempted call above the command's bits */
+
+bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags)
+{
+    u32 bits = XENMEMF_get_address_bits(mem_flags);
+    u64 end = (page_to_mfn(pg).n + (1ul << order)) << PAGE_SHIFT;
+
+    return !bits || bits >= 52 || end <= 1ul << bits;
+}
 
 static long release_one(struct domain *d, u64 frame, u32 order)
 {
     for (u64 i = 0; i < 1ul << order; i++) {
         struct page *pg;
+        bool released;
 
         if (!mfn_valid(mfn(frame + i)))
             return -EINVAL;
         pg = mfn_to_page(mfn(frame + i));
         if (!page_get(pg, d))
             return -EINVAL;
-        domain_release_page(d, pg);
+        released = domain_release_page(d, pg);
         page_put(pg);
+        if (!released)
+            return -EINVAL;
     }
     return 0;
 }
 
+static void release_extent(struct domain *d, struct page *pg, u32 order)
+{
+    for (u64 i = 0; i < 1ul << order; i++)
+        release_one(d, page_to_mfn(pg + i).n, 0);
+}
+
+/* The guest learns of the frames after they are entered in the M2P. */
+static long hand_over(struct page *pg, u32 order, const u64 *gfn, gva_t at)
+{
+    u64 n = page_to_mfn(pg).n;
+
+    for (u64 k = 0; gfn && k < 1ul << order; k++)
+        m2p_set(mfn(n + k), pfn(*gfn + k));
+    return at.a ? copy_to_guest(at, &n, sizeof(n)) : 0;
+}
+
 static long populate_one(struct domain *d, const struct xen_memory_reservation *r, u64 i, bool physmap)
 {
-    u64 at = (u64)r->extent_start.p + i * sizeof(u64), n, gfn = 0;
+    u64 list = (u64)r->extent_start.p, gfn = 0;
+    gva_t at = gva(list || physmap ? list + i * sizeof(u64) : 0);
     struct page *pg;
+    long rc;
 
-    if (physmap && copy_from_guest(&gfn, gva(at), sizeof(gfn)))
+    if (physmap && copy_from_guest(&gfn, at, sizeof(gfn)))
         return -EFAULT;
     pg = domain_alloc_pages(d, r->extent_order);
     if (!pg)
         return -ENOMEM;
-    n = page_to_mfn(pg).n;
-    for (u64 k = 0; physmap && k < 1ul << r->extent_order; k++)
-        m2p_set(mfn(n + k), pfn(gfn + k));
-    return copy_to_guest(gva(at), &n, sizeof(n));
+    rc = hc_memory_in_reach(pg, r->extent_order, r->mem_flags) ? 0 : -ENOMEM;
+    if (!rc)
+        rc = hand_over(pg, r->extent_order, physmap ? &gfn : NULL, at);
+    if (rc)
+        release_extent(d, pg, r->extent_order);
+    return rc;
 }
 
 static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reservation *r, u64 i)
@@ -48,31 +79,29 @@ static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reserv
     return release_one(d, frame, r->extent_order);
 }
 
-/* Returns how many extents were done; a preempted call goes on at the count in the command's upper bits. */
+/* Whatever is wrong, the answer is how many extents were done. A preempted call goes on at the count in the command's
+ * upper bits. */
 static long reservation(struct vcpu *v, u64 cmd, u64 *arg)
 {
     struct xen_memory_reservation r;
-    u64 start = arg[0] >> OP_BITS;
-    long rc = 0;
+    u64 start = arg[0] >> OP_BITS, i;
+    struct domain *d;
+    long rc;
 
-    if (copy_from_guest(&r, gva(arg[1]), sizeof(r)))
-        return -EFAULT;
-    if (r.domid != DOMID_SELF && r.domid != v->domain->id)
-        return -EPERM;
-    if (start > r.nr_extents || r.nr_extents > ~0ul >> OP_BITS)
-        return -EINVAL;
-    if (r.extent_order > MAX_GUEST_ORDER)
+    if (copy_from_guest(&r, gva(arg[1]), sizeof(r)) || r.nr_extents > ~0u >> OP_BITS || start >= r.nr_extents)
         return (long)start;
-    for (u64 i = start; i < r.nr_extents; i++) {
+    d = hc_domain_of(v, r.domid, &rc);
+    if (!d || r.extent_order > MAX_GUEST_ORDER || r.mem_flags & XENMEMF_populate_on_demand)
+        return (long)start;
+    for (i = start; i < r.nr_extents; i++) {
         if (i > start && preempt_pending()) {
             arg[0] = cmd | i << OP_BITS;
             return -ERESTART;
         }
-        rc = one_extent(v->domain, cmd, &r, i);
-        if (rc)
-            return (long)i;
+        if (one_extent(d, cmd, &r, i))
+            break;
     }
-    return (long)r.nr_extents;
+    return (long)i;
 }
 
 static long memory_map(struct vcpu *v, gva_t at)
@@ -103,15 +132,18 @@ static long machphys_mapping(gva_t at)
 
 static long domain_limit(struct vcpu *v, u64 cmd, gva_t at)
 {
+    struct domain *d;
     domid_t id;
+    long rc;
 
     if (copy_from_guest(&id, at, sizeof(id)))
         return -EFAULT;
-    if (id != DOMID_SELF && id != v->domain->id)
-        return -EPERM;
+    d = hc_domain_of(v, id, &rc);
+    if (!d)
+        return rc;
     if (cmd == XENMEM_maximum_gpfn)
-        return (long)v->domain->nr_pfns - 1;
-    return (long)(cmd == XENMEM_current_reservation ? v->domain->tot_pages : v->domain->max_pages);
+        return (long)d->nr_pfns - 1;
+    return (long)(cmd == XENMEM_current_reservation ? d->tot_pages : d->max_pages);
 }
 
 /* arg: command, structure */
@@ -124,14 +156,29 @@ long hc_memory_op(struct vcpu *v, u64 *arg)
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap: return reservation(v, cmd, arg);
+    case XENMEM_exchange: return hc_memory_exchange(v, at);
     case XENMEM_memory_map: return memory_map(v, at);
     case XENMEM_machphys_mapping: return machphys_mapping(at);
     case XENMEM_maximum_ram_page: return (long)frame_table_max - 1;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn: return domain_limit(v, cmd, at);
+    case XENMEM_get_sharing_freed_pages:
+    case XENMEM_get_sharing_shared_pages: return 0;
+    /* Guests whose physical memory the hypervisor translates only: */
+    case XENMEM_add_to_physmap:
+    case XENMEM_add_to_physmap_batch:
+    case XENMEM_remove_from_physmap: return -EACCES;
+    case XENMEM_get_vnumainfo: return -EOPNOTSUPP;
+    /* The control domain's: */
+    case XENMEM_machphys_mfn_list:
     case XENMEM_machine_memory_map:
-    case XENMEM_set_memory_map: return -EPERM;
+    case XENMEM_set_memory_map:
+    case XENMEM_set_pod_target:
+    case XENMEM_get_pod_target:
+    case XENMEM_claim_pages:
+    case XENMEM_reserved_device_memory_map:
+    case XENMEM_acquire_resource: return -EPERM;
     default: return -ENOSYS;
     }
 }

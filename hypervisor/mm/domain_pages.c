@@ -95,12 +95,47 @@ bool domain_release_page(struct domain *d, struct page *pg)
     return true;
 }
 
+/* The owner goes first: a reference taken in vain is given back at once, and one taken before is seen in the count.
+ * Whoever asks for the owner of a table holds mm_lock. */
+bool domain_detach_page(struct domain *d, struct page *pg)
+{
+    u64 count = PAGE_ALLOCATED | 2;
+    bool ok = false;
+
+    if (READ_ONCE(pg->count) != count || READ_ONCE(pg->owner) != (u32)d->id + 1)
+        return false;
+    spin_lock(&d->mm_lock);
+    spin_lock(&d->page_lock);
+    __atomic_store_n(&pg->owner, 0, __ATOMIC_SEQ_CST);
+    ok = __atomic_compare_exchange_n(&pg->count, &count, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (ok)
+        unlink_page(d, pg);
+    else
+        __atomic_store_n(&pg->owner, (u32)d->id + 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&d->page_lock);
+    spin_unlock(&d->mm_lock);
+    if (ok)
+        __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    return ok;
+}
+
+void domain_attach_page(struct domain *d, struct page *pg)
+{
+    __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    spin_lock(&d->page_lock);
+    link_page(d, pg);
+    __atomic_add_fetch(&pg->count, PAGE_ALLOCATED + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->owner, (u32)d->id + 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&d->page_lock);
+}
+
+/* A frame that was detached has no owner. */
 void page_release(struct page *pg)
 {
     struct domain *d = page_owner(pg);
 
     ASSERT(!(pg->type & (TYPE_USES | TYPE_ZOMBIE)) && !(pg->count & PAGE_ALLOCATED));
-    if (!(pg->count & PAGE_SHARED)) {
+    if (d && !(pg->count & PAGE_SHARED)) {
         spin_lock(&d->page_lock);
         unlink_page(d, pg);
         spin_unlock(&d->page_lock);
@@ -109,7 +144,8 @@ void page_release(struct page *pg)
     tlb_clock_advance();
     heap_free_pages(pg, 0);
     /* The last access: a dying domain may be gone as soon as it owns nothing. */
-    __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    if (d)
+        __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
 }
 
 /* A table whose validation was begun and never finished: drops what it holds so far. */

@@ -103,6 +103,11 @@ void domain_free_shared_page(struct domain *d, struct page *pg);
 /* Gives up the owner's own reference: the frame is freed, and counted no more, when nothing else refers to it. The caller
  * has a reference. False: was given up before, or is not d's to give up. */
 bool domain_release_page(struct domain *d, struct page *pg);
+/* Takes a frame out of d's memory that nothing but the caller's reference uses: nobody gets at it any more, and the last
+ * page_put() frees it. False: it is in use, or not d's memory. mm_lock and page_lock are taken. */
+bool domain_detach_page(struct domain *d, struct page *pg);
+/* Undoes that; the caller keeps its reference. */
+void domain_attach_page(struct domain *d, struct page *pg);
 /* Drops everything the dying domain's frames hold, bounded; true when no frame is left. */
 bool mm_destroy(struct domain *d);
 /* Finishes what zombie tables hold. False: preempted, call again before d's vCPU runs. mm_lock not held. */
