@@ -18,6 +18,7 @@ include hypervisor/build.mk
 -include guest-images/build.mk
 -include tests/unit/build.mk
 -include tests/build.mk
+-include tests/bench/build.mk
 -include lint.mk
 
 # What a build needs of Debian's packages, seen to once.

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# The comparison of the same kernel and program on bare QEMU, on Debian's Xen and on this hypervisor.
+
+BENCH_DIR := tests/bench
+BENCH_OUT := $(BUILD)/bench
+BENCH_SOURCES := $(wildcard $(BENCH_DIR)/program/*.c) $(BENCH_DIR)/program/start.S
+BENCH_CFLAGS := -std=gnu11 -m64 -O2 -g -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wvla -Werror -ffreestanding \
+    -fno-stack-protector -fno-pie -fcf-protection=none -fno-asynchronous-unwind-tables -mgeneral-regs-only \
+    -fno-tree-loop-distribute-patterns -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack
+PARAVANE_CACHE ?= $(BUILD)/cache
+BENCH := BUILD=$(BUILD) PARAVANE_CACHE=$(PARAVANE_CACHE) PYTHONDONTWRITEBYTECODE=1 $(or $(PYTHON),/usr/bin/python3) \
+    $(BENCH_DIR)/bench
+
+$(BENCH_OUT)/program: $(BENCH_SOURCES) $(wildcard $(BENCH_DIR)/program/*.h) $(BENCH_DIR)/build.mk
+	@mkdir -p $(@D)
+	gcc $(BENCH_CFLAGS) -o $@ $(BENCH_SOURCES)
+
+$(BENCH_OUT)/nothing: $(BENCH_DIR)/nothing/nothing.c $(BENCH_DIR)/build.mk
+	@mkdir -p $(@D)
+	gcc -std=gnu11 -m64 -O2 -Wall -Wextra -Werror -static -no-pie -s -o $@ $<
+
+$(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/build.mk
+	@mkdir -p $(@D)
+	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared -o $@ $<
+
+.PHONY: bench bench-quick bench-programs
+bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1 xen-4.17 busybox
+
+bench: bench-programs
+	@$(BENCH) --out $(BENCH_OUT) $(BENCH_ARGS)
+
+bench-quick: bench-programs
+	@$(BENCH) --quick --out $(BENCH_OUT)/quick $(BENCH_ARGS)
