@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/* A small machine for the tests of mm. */
+#include "mm_host.h"
+
+extern void *aligned_alloc(size_t alignment, size_t size);
+extern void *calloc(size_t n, size_t size);
+extern void free(void *p);
+
+struct page *frame_table;
+u64 frame_table_max;
+long mm_preempt_after = -1;
+u64 mm_flushed;
+void (*mm_on_flush)(void);
+
+static u8 *ram;
+static u64 m2p[MM_FRAMES];
+static struct domain *known[8];
+
+bool mfn_valid(mfn_t m) { return m.n < frame_table_max && m.n != MM_HOLE; }
+
+void *maddr_to_virt(maddr_t ma) {
+    if (ma.a >= MM_FRAMES * PAGE_SIZE)
+        panic("address %lx is outside the RAM", ma.a);
+    return ram + ma.a;
+}
+
+maddr_t virt_to_maddr(const void *p) { return maddr((u64)((const u8 *)p - ram)); }
+
+void m2p_set(mfn_t m, pfn_t p) {
+    if (mfn_valid(m))
+        m2p[m.n] = p.n;
+}
+
+pfn_t m2p_get(mfn_t m) { return pfn(mfn_valid(m) ? m2p[m.n] : M2P_INVALID); }
+
+bool preempt_pending(void) {
+    if (mm_preempt_after < 0)
+        return false;
+    if (!mm_preempt_after)
+        return true;
+    mm_preempt_after--;
+    return false;
+}
+
+void cpu_flush_guests(u64 mask) {
+    if (mm_on_flush)
+        mm_on_flush();
+    for (u32 i = 0; i < nr_cpus; i++)
+        if (mask >> i & 1 && i != host_cpu && cpus[i]->in_guest) {
+            __atomic_fetch_or(&mm_flushed, BIT(i), __ATOMIC_SEQ_CST);
+            cpus[i]->tlb_clock = tlb_clock_now();
+            cpus[i]->entries++;
+        }
+}
+
+struct domain *domain_by_id(domid_t id) { return id < ARRAY_SIZE(known) ? known[id] : NULL; }
+
+void mm_host_init(u32 n) {
+    if (!ram) {
+        ram = aligned_alloc(PAGE_SIZE, MM_FRAMES * PAGE_SIZE);
+        memset(ram, 0xa5, MM_FRAMES * PAGE_SIZE);
+        frame_table = calloc(MM_FRAMES, sizeof(struct page));
+        frame_table_max = MM_FRAMES;
+        heap_add_range(mfn(MM_OWN), mfn(MM_HOLE));
+        heap_add_range(mfn(MM_HOLE + 1), mfn(MM_FRAMES));
+    }
+    host_set_cpus(n);
+    host_cpu = 0;
+    mm_preempt_after = -1;
+    mm_flushed = 0;
+}
+
+struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages) {
+    struct domain *d = host_domain(id, vcpus);
+
+    d->max_pages = max_pages;
+    d->page_list = d->taken_list = d->zombies = FRAME_NONE;
+    spin_init(&d->page_lock);
+    known[id] = d;
+    for (u32 i = 0; i < vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+
+        v->base = v->user_base = MFN_INVALID;
+        for (u32 k = 0; k < GDT_GUEST_PAGES; k++)
+            v->gdt_frames[k] = MFN_INVALID;
+        for (u32 k = 0; k < LDT_PAGES; k++)
+            v->ldt_frames[k] = MFN_INVALID;
+    }
+    return d;
+}
+
+bool mm_host_destroy(struct domain *d, long n) {
+    bool done = false;
+
+    d->dying = true;
+    for (u32 i = 0; i < nr_cpus; i++)
+        if (cpus[i]->current && cpus[i]->current->domain == d)
+            cpus[i]->current = NULL;
+    for (u32 i = 0; i < d->nr_vcpus; i++) {
+        mm_drop_bases(d->vcpu[i]);
+        mm_set_gdt(d->vcpu[i], NULL, 0);
+        mm_set_ldt(d->vcpu[i], gva(0), 0);
+    }
+    for (u32 tries = 0; tries < 100000 && !done; tries++) {
+        mm_preempt_after = n;
+        done = mm_destroy(d);
+    }
+    mm_preempt_after = -1;
+    if (done) {
+        known[d->id] = NULL;
+        host_domain_free(d);
+    }
+    return done;
+}
+
+mfn_t mm_host_frame(struct domain *d) {
+    struct page *pg = domain_alloc_pages(d, 0);
+
+    if (!pg)
+        panic("no frame for domain %u", d->id);
+    return page_to_mfn(pg);
+}
+
+u64 *mm_host_table(mfn_t m) { return mfn_to_virt(m); }
+
+struct mm_space mm_host_space(struct domain *d) {
+    struct mm_space s = {.v = d->vcpu[0]};
+
+    for (int level = 1; level <= 4; level++)
+        s.l[level] = mm_host_frame(d);
+    for (int level = 2; level <= 4; level++)
+        mm_host_table(s.l[level])[pt_slot(MM_MAP_BASE, level)] = mm_pte(s.l[level - 1], MM_RWP);
+    if (mm_set_base(s.v, s.l[4]))
+        panic("the address space was refused");
+    cpus[0]->current = s.v;
+    s.v->cpu = cpus[0];
+    return s;
+}
+
+int mm_host_set(struct domain *d, mfn_t table, u32 slot, u64 value) {
+    struct mm_update u = {.entry = maddr(mfn_to_maddr(table).a + slot * 8), .value = value};
+
+    return mm_update_entry(d, d, &u);
+}

@@ -1,0 +1,289 @@
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c mm/slab.c
+// SPDX-License-Identifier: MIT
+/* The heap of frames and of small objects, the TLB clock, what domains own, and their end with every kind of leftover. */
+#include "mm_host.h"
+#include <cmocka.h>
+
+static struct domain *d, *other;
+static u64 free_before;
+
+static int setup(void **state) {
+    (void)state;
+    mm_host_init(4);
+    free_before = heap_free_count();
+    d = mm_host_domain(1, 2, 600);
+    other = mm_host_domain(2, 1, 100);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    for (u32 i = 0; i < 4; i++)
+        cpus[i]->in_guest = 0;
+    assert_true(mm_host_destroy(d, 0));
+    assert_true(mm_host_destroy(other, 1));
+    assert_int_equal(heap_free_count(), free_before);
+    return 0;
+}
+
+static void heap_gives_what_it_has(void **state) {
+    struct page *pg[9];
+    u64 seed = 7;
+
+    (void)state;
+    assert_null(heap_alloc_pages(MAX_ORDER + 1));
+    assert_null(heap_alloc_pages(11)); /* 2048 frames: there is a hole */
+    for (u32 round = 0; round < 200; round++) {
+        for (u32 i = 0; i < 9; i++) {
+            pg[i] = heap_alloc_pages(i);
+            assert_non_null(pg[i]);
+            assert_int_equal(page_to_mfn(pg[i]).n & ((1u << i) - 1), 0);
+            assert_true(page_to_mfn(pg[i]).n >= MM_OWN);
+            assert_true(page_to_mfn(pg[i]).n > MM_HOLE || page_to_mfn(pg[i]).n + (1u << i) <= MM_HOLE);
+            memset(page_to_virt(pg[i]), (int)i, PAGE_SIZE << i);
+        }
+        assert_int_equal(heap_free_count(), free_before - 511);
+        for (u32 left = 9; left; left--) {
+            u32 k = (u32)(host_random(&seed) % left), order = *(u8 *)page_to_virt(pg[k]);
+
+            heap_free_pages(pg[k], order);
+            pg[k] = pg[left - 1];
+        }
+        assert_int_equal(heap_free_count(), free_before);
+    }
+    pg[0] = heap_alloc_pages(9); /* all is merged again */
+    assert_non_null(pg[0]);
+    heap_free_pages(pg[0], 9);
+}
+
+static void small_objects(void **state) {
+    static const size_t sizes[] = {1, 32, 33, 100, 1000, 2048, 2049, 5000, 70000};
+    u8 *p[ARRAY_SIZE(sizes)];
+    u64 kept;
+
+    (void)state;
+    for (u32 round = 0; round < 3; round++) {
+        for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+            p[i] = heap_alloc(sizes[i]);
+            assert_int_equal((u64)p[i] % 16, 0);
+            for (size_t k = 0; k < sizes[i]; k++)
+                assert_int_equal(p[i][k], 0);
+            memset(p[i], 0xff, sizes[i]);
+        }
+        for (u32 i = 0; i < ARRAY_SIZE(sizes); i++)
+            heap_free(p[i]);
+        kept = heap_free_count();
+    }
+    heap_free(NULL);
+    p[0] = heap_alloc(32);
+    p[1] = heap_alloc(32);
+    assert_ptr_not_equal(p[0], p[1]);
+    heap_free(p[0]);
+    heap_free(p[1]);
+    assert_int_equal(heap_free_count(), kept);
+    assert_null(heap_alloc(1ul << 40));
+    free_before = kept; /* pages of a size stay with it */
+}
+
+/* Only CPUs in a guest with a note older than the frame's clock are made to come out. */
+static void stale_cpus_are_flushed(void **state) {
+    u32 before = tlb_clock_now(), loss;
+
+    (void)state;
+    for (u32 i = 1; i < 4; i++) {
+        cpus[i]->tlb_clock = before;
+        cpus[i]->in_guest = i != 3;
+    }
+    loss = tlb_clock_advance();
+    cpus[2]->tlb_clock = loss;
+    tlb_flush_stale(before);
+    assert_int_equal(mm_flushed, 0);
+    tlb_flush_stale(loss);
+    assert_int_equal(mm_flushed, BIT(1));
+    mm_flushed = 0;
+    tlb_flush_stale(loss);
+    assert_int_equal(mm_flushed, 0);
+    /* Frames of long ago may cost a flush; a recent loss is never taken for one of long ago. */
+    cpus[1]->tlb_clock = tlb_clock_now() - 0x3fffffff;
+    tlb_flush_stale(loss);
+    assert_int_equal(mm_flushed, BIT(1));
+    mm_flushed = 0;
+    cpus[1]->tlb_clock = tlb_clock_now() - 0x90000000u;
+    tlb_flush_stale(loss);
+    assert_int_equal(mm_flushed, BIT(1));
+}
+
+static void a_freed_frame_is_flushed_when_given_anew(void **state) {
+    struct page *pg = domain_alloc_pages(d, 0), *again;
+    u64 n = page_to_mfn(pg).n;
+
+    (void)state;
+    cpus[2]->in_guest = 1;
+    cpus[2]->tlb_clock = tlb_clock_now();
+    assert_true(domain_release_page(d, pg));
+    assert_int_equal(mm_flushed, 0);
+    again = domain_alloc_pages(other, 0);
+    assert_int_equal(page_to_mfn(again).n, n);
+    assert_int_equal(mm_flushed, BIT(2));
+}
+
+static void a_frame_is_flushed_between_types(void **state) {
+    mfn_t m = mm_host_frame(d);
+    struct page *pg = mfn_to_page(m);
+
+    (void)state;
+    assert_int_equal(page_get_type(pg, PT_WRITABLE), 0);
+    cpus[1]->in_guest = 1;
+    cpus[1]->tlb_clock = tlb_clock_now();
+    page_put_type(pg);
+    mm_flushed = 0;
+    assert_int_equal(page_get_type(pg, PT_WRITABLE), 0);
+    page_put_type(pg);
+    assert_int_equal(mm_flushed, 0);
+    assert_int_equal(mm_pin(d, m, PT_L1), 0);
+    assert_int_equal(mm_flushed, BIT(1));
+}
+
+static void frames_are_cleared_and_counted(void **state) {
+    struct page *pg = domain_alloc_pages(d, 3);
+    u8 *p = page_to_virt(pg);
+
+    (void)state;
+    for (u64 i = 0; i < PAGE_SIZE << 3; i++)
+        assert_int_equal(p[i], 0);
+    assert_int_equal(d->tot_pages, 8);
+    assert_int_equal(d->page_list, page_to_mfn(pg).n);
+    assert_null(domain_alloc_pages(d, 10));
+    d->max_pages = 12;
+    assert_null(domain_alloc_pages(d, 3));
+    assert_non_null(domain_alloc_pages(d, 2));
+    assert_null(domain_alloc_pages(d, 0));
+    assert_false(domain_release_page(other, pg));
+    assert_true(domain_release_page(d, pg));
+    assert_int_equal(d->tot_pages, 11);
+}
+
+/* A frame that is given up but still mapped counts against the limit, or a guest could hold any number of them. */
+static void given_up_and_in_use(void **state) {
+    mfn_t l1 = mm_host_frame(d), m;
+
+    (void)state;
+    assert_int_equal(mm_pin(d, l1, PT_L1), 0);
+    d->max_pages = 2;
+    m = mm_host_frame(d);
+    assert_int_equal(mm_host_set(d, l1, 0, mm_pte(m, MM_RWP)), 0);
+    assert_true(domain_release_page(d, mfn_to_page(m)));
+    assert_int_equal(d->tot_pages, 2);
+    assert_null(domain_alloc_pages(d, 0));
+    assert_false(domain_release_page(d, mfn_to_page(m)));
+    assert_int_equal(mm_host_set(d, l1, 0, 0), 0);
+    assert_int_equal(d->tot_pages, 1);
+    assert_non_null(domain_alloc_pages(d, 0));
+}
+
+static void shared_pages_cannot_be_given_up(void **state) {
+    struct page *shared = domain_alloc_shared_page(d), *mine = domain_alloc_pages(d, 0);
+
+    (void)state;
+    assert_int_equal(page_get_type(shared, PT_WRITABLE), 0);
+    assert_int_equal(d->tot_pages, 1);
+    assert_false(domain_release_page(d, shared));
+    assert_int_equal(d->page_list, page_to_mfn(mine).n);
+    assert_int_equal(shared->count & PAGE_REFS, 1);
+    page_put_type(shared);
+    domain_free_shared_page(d, shared);
+    domain_free_shared_page(d, mine); /* as if it were: the reference goes, the list is sound */
+    assert_int_equal(d->page_list, FRAME_NONE);
+}
+
+static void detached_frames_are_nobodys(void **state) {
+    struct page *pg = domain_alloc_pages(d, 0);
+    mfn_t m = page_to_mfn(pg);
+
+    (void)state;
+    assert_true(page_get(pg, d));
+    assert_int_equal(mm_pin(d, m, PT_L1), 0);
+    assert_false(domain_detach_page(d, pg));
+    assert_int_equal(mm_unpin(d, m), 0);
+    assert_false(domain_detach_page(d, pg));
+    assert_true(mm_drain(d));
+    assert_false(domain_detach_page(other, pg));
+    assert_true(domain_detach_page(d, pg));
+    assert_int_equal(d->tot_pages, 0);
+    assert_int_equal(d->owned_pages, 0);
+    assert_false(page_get(pg, d));
+    domain_attach_page(d, pg);
+    assert_int_equal(d->tot_pages, 1);
+    assert_true(domain_detach_page(d, pg));
+    page_put(pg);
+    assert_int_equal(heap_free_count(), free_before);
+}
+
+static mfn_t some_tree(mfn_t data) {
+    mfn_t l[5];
+
+    for (int i = 1; i <= 4; i++)
+        l[i] = mm_host_frame(d);
+    for (int i = 2; i <= 4; i++)
+        for (int k = 0; k < 3; k++)
+            mm_host_table(l[i])[k * 40] = mm_pte(l[i - 1], MM_RWP);
+    mm_host_table(l[1])[9] = mm_pte(data, MM_RWP);
+    return l[4];
+}
+
+/* What guests can leave behind: pins, validations begun, frames given up while pinned, partial or mapped, bases, tables
+ * of descriptors, zombies. The teardown finds all frames back, whatever the preemption. */
+static void the_end_with_every_leftover(void **state) {
+    (void)state;
+    for (long n = -1; n < 5; n++) {
+        mfn_t data = mm_host_frame(d), pinned = some_tree(data), partial = some_tree(data), based = some_tree(data);
+        mfn_t gone = mm_host_frame(d), gone_partial = some_tree(data), gdt = mm_host_frame(d), zombie = some_tree(data);
+        u64 frame = gdt.n;
+
+        assert_int_equal(mm_pin(d, pinned, PT_L4), 0);
+        assert_int_equal(mm_set_base(d->vcpu[0], based), 0);
+        assert_int_equal(mm_set_user_base(d->vcpu[1], pinned), 0);
+        assert_int_equal(mm_set_gdt(d->vcpu[1], &frame, 100), 0);
+        assert_int_equal(mm_pin(d, gone, PT_L2), 0);
+        assert_true(domain_release_page(d, mfn_to_page(gone)));
+        for (u32 i = 0; i < 2; i++) {
+            mm_preempt_after = i;
+            assert_int_equal(mm_pin(d, i ? gone_partial : partial, PT_L4), -ERESTART);
+            mm_preempt_after = -1;
+        }
+        assert_true(domain_release_page(d, mfn_to_page(gone_partial)));
+        assert_true(domain_release_page(d, mfn_to_page(data)));
+        assert_int_equal(mm_pin(d, zombie, PT_L4), 0);
+        assert_int_equal(mm_unpin(d, zombie), 0);
+        assert_true(mm_host_destroy(d, n));
+        assert_int_equal(heap_free_count(), free_before);
+        d = mm_host_domain(1, 2, 600);
+    }
+}
+
+/* Somebody else's reference to a frame keeps the domain from ending, and nothing more. */
+static void the_end_waits_for_others(void **state) {
+    struct page *pg = domain_alloc_pages(other, 0);
+
+    (void)state;
+    assert_true(page_get(pg, other));
+    other->dying = true;
+    for (u32 i = 0; i < 5; i++)
+        assert_false(mm_destroy(other));
+    assert_int_equal(other->owned_pages, 1);
+    page_put(pg);
+    assert_true(mm_destroy(other));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(heap_gives_what_it_has), T(small_objects), T(stale_cpus_are_flushed),
+        T(a_freed_frame_is_flushed_when_given_anew), T(a_frame_is_flushed_between_types),
+        T(frames_are_cleared_and_counted), T(given_up_and_in_use), T(shared_pages_cannot_be_given_up),
+        T(detached_frames_are_nobodys), T(the_end_with_every_leftover), T(the_end_waits_for_others),
+#undef T
+    };
+
+    return cmocka_run_group_tests_name("mm_pages", tests, NULL, NULL);
+}

@@ -1,0 +1,387 @@
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c mm/compose.c
+// SPDX-License-Identifier: MIT
+/*
+ * What guests ask for: entries changed, base pointers, descriptor tables; software walks and copies; CPU roots; which
+ * CPUs are made to come out of their guests.
+ */
+#include "mm_host.h"
+#include <cmocka.h>
+
+static struct domain *d, *other;
+static struct mm_space s;
+static u64 free_before;
+static u64 roots[2][512] __aligned(PAGE_SIZE);
+
+static int setup(void **state) {
+    (void)state;
+    mm_host_init(4);
+    free_before = heap_free_count();
+    d = mm_host_domain(1, 3, 300);
+    other = mm_host_domain(2, 1, 100);
+    s = mm_host_space(d);
+    memset(roots, 0, sizeof(roots));
+    cpus[0]->cpu_root[0] = roots[0];
+    cpus[0]->cpu_root[1] = roots[1];
+    cpus[0]->root_groups[0] = cpus[0]->root_groups[1] = 0;
+    host_take_requests(0);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    assert_true(mm_host_destroy(d, 0));
+    assert_true(mm_host_destroy(other, 0));
+    assert_int_equal(heap_free_count(), free_before);
+    return 0;
+}
+
+static int map(u32 slot, mfn_t m, u64 flags) { return mm_host_set(d, s.l[1], slot, mm_pte(m, flags)); }
+
+static void entries_replace_what_they_held(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    assert_int_equal(mm_refs(a), 2);
+    assert_int_equal(map(0, a, MM_RWP | PTE_NX), 0);
+    assert_int_equal(mm_refs(a), 2);
+    assert_int_equal(mm_uses(a), 1);
+    assert_int_equal(map(0, a, PTE_P), 0);
+    assert_int_equal(mm_uses(a), 0);
+    assert_int_equal(mm_refs(a), 2);
+    assert_int_equal(map(0, b, MM_RWP), 0);
+    assert_int_equal(mm_refs(a), 1);
+    assert_int_equal(mm_uses(b), 1);
+    assert_int_equal(map(0, b, MM_RWP & ~PTE_P), 0);
+    assert_int_equal(mm_refs(b), 1);
+}
+
+static void accessed_and_dirty_are_kept_on_demand(void **state) {
+    mfn_t a = mm_host_frame(d);
+    u64 *entry = &mm_host_table(s.l[1])[4];
+    struct mm_update u = {.entry = maddr(mfn_to_maddr(s.l[1]).a + 32), .value = mm_pte(a, MM_RWP), .preserve_ad = true};
+
+    (void)state;
+    assert_int_equal(mm_update_entry(d, d, &u), 0);
+    *entry |= PTE_A | PTE_D;
+    u.value = mm_pte(a, PTE_P | PTE_U);
+    assert_int_equal(mm_update_entry(d, d, &u), 0);
+    assert_true(*entry == mm_pte(a, PTE_P | PTE_U | PTE_A | PTE_D));
+    u.preserve_ad = false;
+    assert_int_equal(mm_update_entry(d, d, &u), 0);
+    assert_true(*entry == mm_pte(a, PTE_P | PTE_U));
+}
+
+/* A trapped write computed its value from what the entry was; a bit the CPU set since must not be lost. */
+static void an_exact_update_finds_the_entry_changed(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d);
+    u64 *entry = &mm_host_table(s.l[1])[4];
+    struct mm_update u = {.entry = maddr(mfn_to_maddr(s.l[1]).a + 32), .value = mm_pte(b, MM_RWP),
+                          .exact = true, .expected = mm_pte(a, MM_RWP)};
+
+    (void)state;
+    assert_int_equal(map(4, a, MM_RWP), 0);
+    *entry |= PTE_D;
+    assert_int_equal(mm_update_entry(d, d, &u), -ERESTART);
+    assert_true(*entry == mm_pte(a, MM_RWP | PTE_D));
+    assert_int_equal(mm_refs(b), 1);
+    u.expected |= PTE_D;
+    assert_int_equal(mm_update_entry(d, d, &u), 0);
+    assert_true(*entry == mm_pte(b, MM_RWP));
+}
+
+static void writable_and_table_conflict(void **state) {
+    mfn_t a = mm_host_frame(d), table = mm_host_frame(d);
+    struct mm_update u = {.entry = maddr(1)};
+
+    (void)state;
+    assert_int_equal(map(0, s.l[1], MM_RWP), -EBUSY);
+    assert_int_equal(map(0, s.l[1], PTE_P), 0);
+    assert_int_equal(mm_host_table(s.l[1])[1], 0);
+    assert_int_equal(map(1, table, MM_RWP), 0);
+    assert_int_equal(mm_pin(d, table, PT_L1), -EBUSY);
+    assert_int_equal(mm_host_set(d, s.l[2], 9, mm_pte(table, MM_RWP)), -EBUSY);
+    assert_int_equal(map(1, table, PTE_P), 0);
+    assert_int_equal(mm_host_set(d, s.l[2], 9, mm_pte(table, MM_RWP)), 0);
+    assert_int_equal(map(1, table, MM_RWP), -EBUSY);
+    assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
+    u.entry = maddr(mfn_to_maddr(mm_host_frame(other)).a);
+    assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
+    /* Plain memory may be written as well. */
+    assert_int_equal(mm_host_set(d, a, 77, 0x1234), 0);
+    assert_int_equal(mm_host_table(a)[77], 0x1234);
+    assert_int_equal(mm_uses(a), 0);
+}
+
+static void update_by_address(void **state) {
+    mfn_t a = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(mm_update_va(s.v, gva(MM_SLOT_VA(3)), mm_pte(a, MM_RWP), d), 0);
+    assert_true(mm_host_table(s.l[1])[3] == mm_pte(a, MM_RWP));
+    assert_int_equal(mm_update_va(s.v, gva(0x7000000000), 0, d), -EINVAL);
+    assert_int_equal(mm_update_va(s.v, gva(0xffff800000000000), 0, d), -EINVAL);
+    assert_int_equal(mm_update_va(s.v, gva(0x1000000000000000), 0, d), -EINVAL);
+}
+
+static void bases_hold_their_tables(void **state) {
+    mfn_t l4 = mm_host_frame(d), l1 = mm_host_frame(d);
+    struct vcpu *v = d->vcpu[1];
+
+    (void)state;
+    assert_int_equal(mm_pin(d, l1, PT_L1), 0);
+    assert_int_equal(mm_set_base(v, l1), -EBUSY);
+    assert_int_equal(mm_set_base(v, MFN_INVALID), -EINVAL);
+    assert_int_equal(mm_set_base(v, mfn(MM_HOLE)), -EINVAL);
+    assert_int_equal(mm_set_base(v, mm_host_frame(other)), -EINVAL);
+    assert_int_equal(mm_set_base(v, l4), 0);
+    assert_int_equal(mm_set_user_base(v, l4), 0);
+    assert_int_equal(mm_uses(l4), 2);
+    assert_int_equal(mm_set_user_base(v, MFN_INVALID), 0);
+    assert_int_equal(mm_set_base(v, s.l[4]), 0);
+    assert_true(mm_drain(d));
+    assert_int_equal(mm_refs(l4), 1);
+    mm_drop_bases(v);
+    assert_int_equal(mm_uses(s.l[4]), 1);
+}
+
+/* Each vCPU loaded somewhere composes anew, and only those whose base changed are interrupted. */
+static void roots_are_composed_anew(void **state) {
+    mfn_t l3 = mm_host_frame(d), l2 = mm_host_frame(d), l4 = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(mm_set_base(d->vcpu[1], s.l[4]), 0);
+    assert_int_equal(mm_set_base(d->vcpu[2], l4), 0);
+    for (u32 i = 1; i < 3; i++) {
+        d->vcpu[i]->cpu = cpus[i];
+        cpus[i]->current = d->vcpu[i];
+        cpus[i]->in_guest = 1;
+        cpus[i]->tlb_clock = tlb_clock_now();
+    }
+    host_take_requests(0);
+    mm_flushed = 0;
+    assert_int_equal(mm_host_set(d, s.l[4], 300, mm_pte(l3, MM_RWP)), 0);
+    assert_int_equal(mm_flushed, BIT(1));
+    assert_int_equal(host_take_requests(0), CPU_REQ_RECOMPOSE);
+    assert_int_equal(host_take_requests(1), CPU_REQ_RECOMPOSE);
+    assert_int_equal(host_take_requests(2), 0);
+    assert_int_equal(mfn_to_page(s.l[4])->aux, 1u << 300 / 16 | 1);
+    /* An L3 that stops being empty, or becomes so, may change who is fused; nothing else in it does. */
+    mm_flushed = 0;
+    assert_int_equal(mm_host_set(d, l3, 0, mm_pte(l2, MM_RWP)), 0);
+    assert_int_equal(mm_flushed, BIT(1) | BIT(2));
+    mm_flushed = 0;
+    assert_int_equal(mm_host_set(d, l3, 1, mm_pte(l2, MM_RWP)), 0);
+    assert_int_equal(mm_flushed, 0);
+    assert_int_equal(mfn_to_page(l3)->aux, 2);
+    assert_int_equal(mm_host_set(d, s.l[4], 300, 0), 0);
+    assert_int_equal(mfn_to_page(s.l[4])->aux, 1);
+    /* A base set for a vCPU that is loaded on another CPU. */
+    mm_flushed = 0;
+    host_take_requests(2);
+    assert_int_equal(mm_set_base(d->vcpu[2], s.l[4]), 0);
+    assert_int_equal(mm_flushed, BIT(2));
+    assert_int_equal(host_take_requests(2), CPU_REQ_RECOMPOSE);
+}
+
+static void compose_clears_u_in_the_kernel_half(void **state) {
+    mfn_t l3 = mm_host_frame(d);
+    u64 low = mm_host_table(s.l[4])[0];
+
+    (void)state;
+    assert_int_equal(mm_host_set(d, s.l[4], 511, mm_pte(l3, MM_RWP | PTE_NX)), 0);
+    roots[1][256] = roots[1][257] = 0x123;
+    mm_compose(cpus[0], s.v);
+    assert_true(s.v->fused);
+    assert_true(roots[1][0] == low);
+    assert_true(roots[1][511] == mm_pte(l3, PTE_P | PTE_W | PTE_NX));
+    assert_int_equal(roots[1][256], 0x123);
+    assert_int_equal(roots[1][257], 0x123);
+    /* What is gone from the base is gone from the root. */
+    assert_int_equal(mm_host_set(d, s.l[4], 511, 0), 0);
+    mm_compose(cpus[0], s.v);
+    assert_int_equal(roots[1][511], 0);
+    assert_int_equal(roots[1][257], 0x123);
+}
+
+static void fused_or_split(void **state) {
+    mfn_t user = mm_host_frame(d), l3 = mm_host_frame(d), l2 = mm_host_frame(d), low = mm_host_frame(d);
+    u64 kernel_low = mm_host_table(s.l[4])[0];
+
+    (void)state;
+    assert_int_equal(mm_set_user_base(s.v, user), 0);
+    mm_compose(cpus[0], s.v);
+    assert_false(s.v->fused);
+    assert_int_equal(mm_host_set(d, user, 0, kernel_low), 0);
+    mm_compose(cpus[0], s.v);
+    assert_true(s.v->fused);
+    assert_int_equal(mm_host_set(d, user, 0, kernel_low & ~PTE_W), 0);
+    mm_compose(cpus[0], s.v);
+    assert_false(s.v->fused);
+    assert_int_equal(mm_host_set(d, user, 0, kernel_low | PTE_A), 0);
+    /* The kernel half of the user base counts when it leads anywhere. */
+    assert_int_equal(mm_host_set(d, user, 511, mm_pte(l3, MM_RWP)), 0);
+    mm_compose(cpus[0], s.v);
+    assert_true(s.v->fused);
+    assert_int_equal(mm_host_set(d, l3, 510, mm_pte(l2, MM_RWP)), 0);
+    mm_compose(cpus[0], s.v);
+    assert_false(s.v->fused);
+    assert_true(roots[0][511] == mm_pte(l3, MM_RWP));
+    assert_int_equal(mm_host_set(d, l3, 510, 0), 0);
+    mm_compose(cpus[0], s.v);
+    assert_true(s.v->fused);
+    assert_int_equal(mm_host_set(d, user, 255, mm_pte(low, MM_RWP)), 0);
+    mm_compose(cpus[0], s.v);
+    assert_false(s.v->fused);
+    assert_int_equal(mm_set_user_base(s.v, s.l[4]), 0);
+    mm_compose(cpus[0], s.v);
+    assert_true(s.v->fused);
+}
+
+static void walks(void **state) {
+    mfn_t a = mm_host_frame(d);
+    maddr_t entry;
+
+    (void)state;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    assert_true(mm_walk(s.l[4], gva(MM_SLOT_VA(0) + 8), &entry) == mm_pte(a, MM_RWP));
+    assert_true(entry.a == mfn_to_maddr(s.l[1]).a);
+    assert_int_equal(mm_walk(s.l[4], gva(MM_SLOT_VA(1)), &entry), 0);
+    assert_true(entry.a == mfn_to_maddr(s.l[1]).a + 8);
+    /* Rights are those of all levels together. */
+    assert_int_equal(mm_host_set(d, s.l[3], pt_slot(MM_MAP_BASE, 3), mm_pte(s.l[2], PTE_P | PTE_NX)), 0);
+    assert_true(mm_walk(s.l[4], gva(MM_SLOT_VA(0)), NULL) == mm_pte(a, PTE_P | PTE_NX));
+    assert_int_equal(mm_walk(MFN_INVALID, gva(MM_SLOT_VA(0)), NULL), 0);
+    assert_int_equal(mm_walk(s.l[4], gva(0x800000000000), NULL), 0);
+}
+
+static void copies(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d), theirs = mm_host_frame(other);
+    u8 out[100], in[100];
+    u64 edge = MM_SLOT_VA(1) - 50, fault;
+
+    (void)state;
+    for (u32 i = 0; i < 100; i++)
+        in[i] = (u8)i;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    assert_int_equal(copy_to_guest(gva(edge), in, 100), -EFAULT);
+    assert_int_equal(copy_frame_to_vcpu(s.v, gva(edge), in + 1, 99, &fault), -EFAULT);
+    assert_true(fault == MM_SLOT_VA(1));
+    assert_int_equal(((u8 *)mm_host_table(a))[PAGE_SIZE - 49], 1); /* from the first copy, not the second */
+    assert_int_equal(map(1, b, MM_RWP), 0);
+    assert_int_equal(copy_to_guest(gva(edge), in, 100), 0);
+    assert_int_equal(copy_from_guest(out, gva(edge), 100), 0);
+    assert_memory_equal(in, out, 100);
+    assert_int_equal(copy_frame_to_vcpu(s.v, gva(edge), in, 100, &fault), 0);
+    assert_int_equal(map(1, b, PTE_P), 0);
+    assert_int_equal(copy_to_guest(gva(edge + 50), in, 10), -EFAULT);
+    assert_int_equal(copy_from_guest(out, gva(edge + 50), 10), 0);
+    /* Tables can be read, and not written whatever an entry says; others' frames neither. */
+    assert_int_equal(map(2, s.l[1], PTE_P), 0);
+    assert_int_equal(copy_from_guest(out, gva(MM_SLOT_VA(2)), 8), 0);
+    mm_host_table(s.l[1])[2] |= PTE_W;
+    assert_int_equal(copy_to_guest(gva(MM_SLOT_VA(2)), in, 8), -EFAULT);
+    mm_host_table(s.l[1])[2] &= ~PTE_W;
+    mm_host_table(s.l[1])[3] = mm_pte(theirs, MM_RWP);
+    assert_int_equal(copy_to_guest(gva(MM_SLOT_VA(3)), in, 8), -EFAULT);
+    assert_int_equal(copy_from_guest(out, gva(MM_SLOT_VA(3)), 8), -EFAULT);
+    mm_host_table(s.l[1])[3] = 0;
+    assert_int_equal(mm_refs(a), 2);
+    assert_int_equal(mm_uses(a), 1);
+    assert_int_equal(mm_refs(theirs), 1);
+}
+
+static void trapped_writes_find_their_entry(void **state) {
+    maddr_t entry;
+    u64 old;
+
+    (void)state;
+    assert_int_equal(map(5, s.l[1], PTE_P), 0);
+    assert_int_equal(map(6, s.l[2], PTE_P), 0);
+    assert_true(mm_find_pt_write(s.v, gva(MM_SLOT_VA(5) + 5 * 8 + 3), &entry, &old));
+    assert_true(entry.a == mfn_to_maddr(s.l[1]).a + 40);
+    assert_true(old == mm_pte(s.l[1], PTE_P));
+    assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(6)), &entry, &old));
+    assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(7)), &entry, &old));
+}
+
+#define CODE64 0x00af9a000000fffful
+#define DATA 0x00cf92000000fffful
+#define CALL_GATE 0x00008c0000080000ul
+#define DPL(n) ((u64)(n) << 45)
+#define ACCESSED BIT(40)
+
+static void descriptors(void **state) {
+    mfn_t gdt = mm_host_frame(d), bad = mm_host_frame(d), theirs = mm_host_frame(other);
+    u64 *t = mm_host_table(gdt), frames[2] = {gdt.n, bad.n};
+
+    (void)state;
+    t[1] = CODE64;
+    t[2] = DATA | DPL(3);
+    t[3] = DATA | DPL(2);
+    t[4] = CALL_GATE & ~BIT(47);
+    mm_host_table(bad)[511] = CALL_GATE | DPL(3);
+    assert_int_equal(mm_set_gdt(s.v, frames, 1024), -EINVAL);
+    assert_int_equal(mm_uses(gdt), 0);
+    assert_int_equal(s.v->gdt_ents, 0);
+    assert_int_equal(mm_set_gdt(s.v, frames, 512), 0);
+    assert_true(t[1] == (CODE64 | DPL(1) | ACCESSED) && t[2] == (DATA | DPL(3) | ACCESSED));
+    assert_true(t[3] == (DATA | DPL(1) | ACCESSED) && t[4] == (CALL_GATE & ~BIT(47)));
+    assert_true(cpus[0]->gate_dirty);
+    assert_int_equal(map(0, gdt, MM_RWP), -EBUSY);
+    assert_int_equal(mm_host_set(d, gdt, 1, 0), -EBUSY);
+    assert_int_equal(mm_update_descriptor(d, maddr(mfn_to_maddr(gdt).a + 8), CALL_GATE), -EINVAL);
+    assert_int_equal(mm_update_descriptor(d, maddr(mfn_to_maddr(gdt).a + 8), DATA), 0);
+    assert_true(t[1] == (DATA | DPL(1) | ACCESSED));
+    assert_int_equal(mm_update_descriptor(d, mfn_to_maddr(theirs), DATA), -EINVAL);
+    assert_int_equal(mm_update_descriptor(d, mfn_to_maddr(s.l[1]), DATA), -EBUSY);
+    frames[0] = theirs.n;
+    assert_int_equal(mm_set_gdt(s.v, frames, 512), -EINVAL);
+    frames[0] = s.l[4].n;
+    assert_int_equal(mm_set_gdt(s.v, frames, 512), -EBUSY);
+    assert_int_equal(mm_set_gdt(s.v, frames, 15 * 512), -EINVAL);
+    assert_int_equal(mm_uses(gdt), 1);
+    assert_int_equal(mm_set_gdt(s.v, NULL, 0), 0);
+    assert_int_equal(mm_uses(gdt), 0);
+}
+
+static void local_descriptors(void **state) {
+    mfn_t ldt = mm_host_frame(d);
+
+    (void)state;
+    mm_host_table(ldt)[0] = DATA;
+    assert_int_equal(map(8, ldt, PTE_P), 0);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8) + 8), 1), -EINVAL);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(9)), 1), -EINVAL);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 513), -EINVAL);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 17 * 512), -EINVAL);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 512), 0);
+    assert_int_equal(mm_uses(ldt), 1);
+    assert_int_equal(mm_set_ldt(s.v, gva(0), 0), 0);
+    assert_int_equal(mm_uses(ldt), 0);
+}
+
+static void the_dying_get_nothing_new(void **state) {
+    mfn_t l1 = mm_host_frame(d);
+
+    (void)state;
+    d->dying = true;
+    assert_int_equal(mm_pin(d, l1, PT_L1), -EINVAL);
+    assert_int_equal(mm_set_user_base(s.v, s.l[4]), -EINVAL);
+    assert_int_equal(map(0, l1, PTE_P), -EINVAL);
+    assert_null(domain_alloc_pages(d, 0));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(entries_replace_what_they_held), T(accessed_and_dirty_are_kept_on_demand),
+        T(an_exact_update_finds_the_entry_changed), T(writable_and_table_conflict), T(update_by_address),
+        T(bases_hold_their_tables), T(roots_are_composed_anew), T(compose_clears_u_in_the_kernel_half),
+        T(fused_or_split), T(walks), T(copies), T(trapped_writes_find_their_entry), T(descriptors),
+        T(local_descriptors), T(the_dying_get_nothing_new),
+#undef T
+    };
+
+    return cmocka_run_group_tests_name("mm_update", tests, NULL, NULL);
+}
