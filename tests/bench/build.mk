@@ -6,10 +6,10 @@ BENCH_OUT := $(BUILD)/bench
 BENCH_SOURCES := $(wildcard $(BENCH_DIR)/program/*.c) $(BENCH_DIR)/program/start.S
 BENCH_CFLAGS := -std=gnu11 -m64 -O2 -g -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wvla -Werror -ffreestanding \
     -fno-stack-protector -fno-pie -fcf-protection=none -fno-asynchronous-unwind-tables -mgeneral-regs-only \
-    -fno-tree-loop-distribute-patterns -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack
+    -fno-tree-loop-distribute-patterns -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x20000000
 PARAVANE_CACHE ?= $(BUILD)/cache
-BENCH := BUILD=$(BUILD) PARAVANE_CACHE=$(PARAVANE_CACHE) PYTHONDONTWRITEBYTECODE=1 $(or $(PYTHON),/usr/bin/python3) \
-    $(BENCH_DIR)/bench
+BENCH_ENV := BUILD=$(BUILD) PARAVANE_CACHE=$(PARAVANE_CACHE) PYTHONDONTWRITEBYTECODE=1 $(or $(PYTHON),/usr/bin/python3)
+BENCH := $(BENCH_ENV) $(BENCH_DIR)/bench
 
 $(BENCH_OUT)/program: $(BENCH_SOURCES) $(wildcard $(BENCH_DIR)/program/*.h) $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
@@ -23,8 +23,8 @@ $(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared -o $@ $<
 
-.PHONY: bench bench-quick bench-programs
-bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing
+.PHONY: bench bench-quick bench-profile bench-programs
+bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing $(BENCH_OUT)/profile.so
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1 xen-4.17 busybox
 
 bench: bench-programs
@@ -32,3 +32,7 @@ bench: bench-programs
 
 bench-quick: bench-programs
 	@$(BENCH) --quick --out $(BENCH_OUT)/quick $(BENCH_ARGS)
+
+# `make bench-profile ROW=pipe`: where its instructions go. PROFILE_ARGS: see tests/bench/profile --help
+bench-profile: bench-programs
+	@$(BENCH_ENV) $(BENCH_DIR)/profile $(or $(ROW),getppid) $(PROFILE_ARGS)

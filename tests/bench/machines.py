@@ -66,12 +66,12 @@ def linux_options(console, arguments):
     return f"console={console} quiet panic=-1 -- {arguments}"
 
 
-def command(machine, setting, arguments, extra):
-    """The whole QEMU command. `arguments` go to the program, which runs as init."""
+def command(machine, setting, arguments, extra, options=None):
+    """The whole QEMU command. `arguments` go to the program, which runs as init. `options`: native Linux's instead."""
     base = QEMU + extra
     if machine == "native":
         return base + ["-kernel", str(setting.kernel), "-initrd", str(setting.ramdisk), "-append",
-                       linux_options("ttyS0", arguments)]
+                       options or linux_options("ttyS0", arguments)]
     options = f"console=com1 dom0_mem=512M {setting.options}".strip()
     if machine == "xen":
         options = "console=com1 dom0_mem=512M dom0_max_vcpus=1"
@@ -93,10 +93,10 @@ def lines_of(process, deadline):
             yield line.decode(errors="replace").rstrip("\r")
 
 
-def boot(machine, setting, arguments, extra, limit):
+def boot(machine, setting, arguments, extra, limit, options=None):
     """Run one machine until its program has ended; its output."""
     log, ended = [], False
-    process = subprocess.Popen(command(machine, setting, arguments, extra), stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(command(machine, setting, arguments, extra, options), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         for line in lines_of(process, time.monotonic() + limit):
