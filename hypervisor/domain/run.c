@@ -87,6 +87,11 @@ static void refresh_gate(struct cpu *c, struct vcpu *v)
     c->gate_dirty = false;
 }
 
+/* An NMI or an event that the guest kernel can take now. */
+static bool nmi_due(const struct vcpu *v) { return READ_ONCE(v->nmi_pending) && !v->nmi_masked; }
+
+static bool event_due(const struct vcpu *v) { return v->event.rip && vcpu_event_pending(v); }
+
 /* What the vCPU must have before its guest goes on. False: it does not go on now. */
 static bool prepare(struct cpu *c, struct vcpu *v)
 {
@@ -96,9 +101,9 @@ static bool prepare(struct cpu *c, struct vcpu *v)
     }
     if (c->gate_dirty)
         refresh_gate(c, v);
-    if (v->nmi_pending && !v->nmi_masked)
+    if (nmi_due(v))
         trap_inject_nmi(v);
-    if (vcpu_event_pending(v))
+    if (event_due(v))
         trap_inject_event(v);
     return !v->domain->dying;
 }

@@ -6,18 +6,29 @@
 #include <pv/mm.h>
 #include <pv/x86_vcpu.h>
 
+/* The set of reasons and what the scheduler was told change together, or a wake-up between the two would be lost. */
 void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why)
 {
-    if (!__atomic_fetch_or(&v->pause, why, __ATOMIC_SEQ_CST))
+    u32 old;
+
+    spin_lock(&v->pause_lock);
+    old = v->pause;
+    WRITE_ONCE(v->pause, old | why);
+    if (!old)
         sched_sleep(&v->sched, time_now());
+    spin_unlock(&v->pause_lock);
 }
 
 void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why)
 {
-    u32 old = __atomic_fetch_and(&v->pause, ~(u32)why, __ATOMIC_SEQ_CST);
+    u32 old;
 
-    if (old && !(old & ~(u32)why) && !v->domain->dying)
+    spin_lock(&v->pause_lock);
+    old = v->pause;
+    WRITE_ONCE(v->pause, old & ~(u32)why);
+    if (old && !v->pause && !v->domain->dying)
         sched_wake(&v->sched, time_now());
+    spin_unlock(&v->pause_lock);
 }
 
 bool vcpu_event_pending(const struct vcpu *v)
@@ -88,6 +99,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     v->domain = d;
     v->id = id;
     v->pause = VCPU_DOWN;
+    spin_init(&v->pause_lock);
     v->base = v->user_base = MFN_INVALID;
     for (u32 i = 0; i < GDT_GUEST_PAGES; i++)
         v->gdt_frames[i] = MFN_INVALID;

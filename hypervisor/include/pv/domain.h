@@ -54,7 +54,8 @@ enum vcpu_counter {
 struct vcpu {
     struct domain *domain;
     u32 id;
-    u32 pause;                   /* enum vcpu_pause, atomic; transitions by vcpu_pause_set/clear only */
+    struct spinlock pause_lock;  /* inside all locks but the scheduler's */
+    u32 pause;                   /* enum vcpu_pause; lock: pause_lock; transitions by vcpu_pause_set/clear only */
     bool initialised;
     struct sched_entity sched;   /* lock: the scheduler's */
     struct cpu *cpu;             /* where it runs, or ran last */
