@@ -118,6 +118,7 @@ static void leave(struct cpu *c, struct vcpu *v)
     struct regs *r = vcpu_regs(v);
 
     v->gate->kernel_mode = v->kernel_mode;
+    gate_set_fast_path(c, v);
     if (v->kernel_mode) {
         r->cs = SEL_KERNEL_CS;
         r->ss = SEL_KERNEL_DS;
