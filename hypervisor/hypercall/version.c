@@ -41,9 +41,8 @@ static long get_features(u64 at)
     if (copy_from_guest(&info, gva(at), sizeof(info)))
         return -EFAULT;
     if (info.submap_idx)
-        info.submap = 0;
-    else
-        info.submap = features();
+        return -EINVAL;
+    info.submap = features();
     return put(at, &info, sizeof(info));
 }
 

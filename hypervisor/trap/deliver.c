@@ -31,7 +31,9 @@ static u64 shown_rflags(const struct vcpu *v, const struct regs *r)
     u64 flags = r->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
 
     flags |= READ_ONCE(v->info->evtchn_upcall_mask) ? 0 : RFLAGS_IF;
-    return flags | (u64)v->iopl << 12;
+    if (v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl))
+        flags |= (u64)v->iopl << 12;
+    return flags;
 }
 
 static u64 shown_cs(const struct vcpu *v, const struct regs *r)
