@@ -361,6 +361,21 @@ static void local_descriptors(void **state) {
     assert_int_equal(mm_uses(ldt), 0);
 }
 
+/* A grantee is refused, and does not wait until the granter gets round to its zombie. */
+static void zombies_of_others_are_busy(void **state) {
+    mfn_t theirs = mm_host_frame(other);
+    struct mm_update u = {.entry = mfn_to_maddr(s.l[1]), .value = mm_pte(theirs, MM_RWP)};
+
+    (void)state;
+    assert_int_equal(mm_pin(other, theirs, PT_L1), 0);
+    assert_int_equal(mm_unpin(other, theirs), 0);
+    assert_int_equal(mm_update_entry(d, other, &u), -EBUSY);
+    assert_true(mm_drain(other));
+    assert_int_equal(mm_update_entry(d, other, &u), 0);
+    assert_int_equal(mm_host_set(d, s.l[1], 0, 0), 0);
+    assert_int_equal(mm_refs(theirs), 1);
+}
+
 static void the_dying_get_nothing_new(void **state) {
     mfn_t l1 = mm_host_frame(d);
 
@@ -379,7 +394,7 @@ int main(void) {
         T(an_exact_update_finds_the_entry_changed), T(writable_and_table_conflict), T(update_by_address),
         T(bases_hold_their_tables), T(roots_are_composed_anew), T(compose_clears_u_in_the_kernel_half),
         T(fused_or_split), T(walks), T(copies), T(trapped_writes_find_their_entry), T(descriptors),
-        T(local_descriptors), T(the_dying_get_nothing_new),
+        T(local_descriptors), T(zombies_of_others_are_busy), T(the_dying_get_nothing_new),
 #undef T
     };
 
