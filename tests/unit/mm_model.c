@@ -33,9 +33,15 @@ static struct {
     bool legal;
 } want;
 
-static u32 choose(u32 n) { return st.choose(st.arg, n); }
-static bool owned(const struct domain *d, u64 f) { return f < FRAMES && frame_table[f].owner == d->id + 1u; }
-static bool is_table_type(enum page_type t) { return t >= PT_L1 && t <= PT_L4; }
+static u32 choose(u32 n) {
+    return st.choose(st.arg, n);
+}
+static bool owned(const struct domain *d, u64 f) {
+    return f < FRAMES && frame_table[f].owner == d->id + 1u;
+}
+static bool is_table_type(enum page_type t) {
+    return t >= PT_L1 && t <= PT_L4;
+}
 
 static void demand(struct domain *d, u64 f, enum page_type type);
 
@@ -226,8 +232,9 @@ static u64 a_frame(struct domain *d) {
 }
 
 static u64 an_entry(struct domain *d) {
-    static const u64 flags[] = {PTE_P, PTE_P | PTE_W, PTE_P | PTE_W | PTE_U, PTE_P | PTE_U | PTE_A, PTE_P | PTE_NX,
-                                0, PTE_W, PTE_P | PTE_W | PTE_G, PTE_P | PTE_PSE, PTE_P | PTE_PCD | PTE_PWT};
+    static const u64 flags[] = {
+        PTE_P, PTE_P | PTE_W, PTE_P | PTE_W | PTE_U, PTE_P | PTE_U | PTE_A, PTE_P | PTE_NX,
+        0,     PTE_W,         PTE_P | PTE_W | PTE_G, PTE_P | PTE_PSE,       PTE_P | PTE_PCD | PTE_PWT};
     u32 k = choose(16);
 
     return mm_pte(mfn(a_frame(d)), flags[k < ARRAY_SIZE(flags) ? k : k % 3]);
@@ -444,9 +451,10 @@ static void op_die(struct domain *d) {
 }
 
 static void step(void) {
-    static void (*const ops[])(struct domain *d) = {
-        op_alloc, op_alloc, op_release, op_update, op_update, op_update, op_update, op_update, op_update, op_update,
-        op_pin, op_tree, op_tree, op_unpin, op_unpin, op_unpin, op_base, op_base, op_gdt, op_hold, op_detach, op_die,
+    static void (*const ops[])(struct domain * d) = {
+        op_alloc,  op_alloc,  op_release, op_update, op_update, op_update, op_update, op_update,
+        op_update, op_update, op_pin,     op_tree,   op_tree,   op_unpin,  op_unpin,  op_unpin,
+        op_base,   op_base,   op_gdt,     op_hold,   op_detach, op_die,
     };
     struct domain *d = st.d[choose(DOMS)];
 

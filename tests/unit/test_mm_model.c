@@ -1,5 +1,6 @@
-// sources: tests/unit/mm_model.c tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c
 // SPDX-License-Identifier: MIT
+// sources: tests/unit/mm_model.c tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c
+// sources: mm/tlb.c mm/descriptors.c mm/walk.c
 /*
  * mm against its model. MM_SEED and MM_STEPS in the environment choose a run; the seed is printed.
  */
@@ -13,8 +14,12 @@ struct run {
     u64 seed, left;
 };
 
-static u32 pick(void *arg, u32 n) { return (u32)(host_random(&((struct run *)arg)->seed) % n); }
-static bool more(void *arg) { return ((struct run *)arg)->left-- > 0; }
+static u32 pick(void *arg, u32 n) {
+    return (u32)(host_random(&((struct run *)arg)->seed) % n);
+}
+static bool more(void *arg) {
+    return ((struct run *)arg)->left-- > 0;
+}
 
 static u64 number(const char *name, u64 otherwise) {
     const char *s = getenv(name);
@@ -31,8 +36,8 @@ static void run_one(u64 seed, u64 steps) {
 
     printk("seed %lu\n", seed);
     mm_model_run(pick, more, &r, &stats);
-    printk("  %lu steps: %lu done, %lu refused, %lu restarts, %lu abandoned, %lu deaths, at most %lu frames\n", stats.steps,
-           stats.done, stats.refused, stats.restarted, stats.abandoned, stats.deaths, stats.most_pages);
+    printk("  %lu steps: %lu done, %lu refused, %lu restarts, %lu abandoned, %lu deaths, at most %lu frames\n",
+           stats.steps, stats.done, stats.refused, stats.restarted, stats.abandoned, stats.deaths, stats.most_pages);
     assert_true(steps < 1000 || (stats.done > steps / 10 && stats.abandoned && stats.restarted));
 }
 

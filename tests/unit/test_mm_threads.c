@@ -1,9 +1,10 @@
-// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c
 // SPDX-License-Identifier: MIT
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
+// sources: mm/descriptors.c mm/walk.c
 /*
  * CPUs at once, as threads: some take and drop writable uses of one frame without a lock, as copies and grants do, one
- * makes it a table and unmakes it, one gives it up, allocates and exchanges. What may never be seen: a writer and a table
- * at the same time, or a frame lost.
+ * makes it a table and unmakes it, one gives it up, allocates and exchanges. What may never be seen: a writer and a
+ * table at the same time, or a frame lost.
  */
 #include "mm_host.h"
 #include <cmocka.h>
