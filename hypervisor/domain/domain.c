@@ -126,7 +126,6 @@ void domain_shutdown(struct domain *d, u8 code)
     d->shut_down = true;
     if (!d->shutdown_code_set)
         d->shutdown_code = code;
-    code = d->shutdown_code;
     spin_unlock(&d->lock);
     stop_all(d);
     launch_domain_ended(d);

@@ -134,11 +134,13 @@ static long console_read_guest(struct vcpu *v, u64 *arg)
 long hc_console_io(struct vcpu *v, u64 *arg)
 {
     arg[1] = (u32)arg[1];
+    if ((arg[0] == CONSOLEIO_write || arg[0] == CONSOLEIO_read) && !v->domain->privileged)
+        return -EPERM;
     if (arg[1] >> 31)
         return -EINVAL;
     switch (arg[0]) {
-    case CONSOLEIO_write: return v->domain->privileged ? console_write_guest(v, arg) : -EPERM;
-    case CONSOLEIO_read: return v->domain->privileged ? console_read_guest(v, arg) : -EPERM;
+    case CONSOLEIO_write: return console_write_guest(v, arg);
+    case CONSOLEIO_read: return console_read_guest(v, arg);
     default: return -ENOSYS;
     }
 }

@@ -30,8 +30,9 @@ static long compile_info(u64 to)
 
 static u32 features(void)
 {
-    return 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_gnttab_map_avail_bits |
-           1u << XENFEAT_writable_page_tables | 1u << XENFEAT_memory_op_vnode_supported;
+    return 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad |
+           1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_writable_page_tables |
+           1u << XENFEAT_memory_op_vnode_supported;
 }
 
 static long get_features(u64 at)

@@ -123,8 +123,6 @@ void trap_inject_event(struct vcpu *v)
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
 
-    if (!v->event.rip)
-        return; /* it polls */
     add(&f, r->rcx);
     add(&f, r->r11);
     add_return_frame(&f, v, r);
