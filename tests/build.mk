@@ -52,7 +52,6 @@ fuzz-$(1): $(FUZZ_DIR)/$(1)
 endef
 $(foreach t,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(t))))
 
-# What operations cost a guest, in time. For instructions, see tests/bench.
+# What operations cost, in instructions and in time: tests/bench does it.
 .PHONY: figures
-figures: all tools guests
-	@BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/system/figures.py
+figures: bench

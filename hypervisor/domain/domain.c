@@ -124,7 +124,8 @@ void domain_shutdown(struct domain *d, u8 code)
         return;
     }
     d->shut_down = true;
-    d->shutdown_code = code;
+    if (!d->shutdown_code_set)
+        d->shutdown_code = code;
     spin_unlock(&d->lock);
     stop_all(d);
     launch_domain_ended(d);
@@ -196,6 +197,9 @@ bool domain_destroy(struct domain *d)
     ASSERT(d->dying);
     if (!stop_vcpus(d))
         return false;
+    for (u32 i = 0; i < NR_WATCHDOGS; i++)
+        if (d->watchdogs & 1u << i)
+            timer_cancel_sync(&d->watchdog[i]);
     if (d->console)
         console_guest_detach(d->console);
     evtchn_destroy(d);

@@ -127,8 +127,9 @@ void gate_write_hypercall_page(void *page)
     memset(page, 0xcc, PAGE_SIZE);
     for (u32 i = 0; i < PAGE_SIZE / 32; i++) {
         u8 *slot = (u8 *)page + i * 32;
+        bool iret = i == __HYPERVISOR_iret;
 
-        memcpy(slot, i == __HYPERVISOR_iret ? iret_entry : entry, i == __HYPERVISOR_iret ? sizeof(iret_entry) : sizeof(entry));
-        slot[i == __HYPERVISOR_iret ? 5 : 4] = (u8)i;
+        memcpy(slot, iret ? iret_entry : entry, iret ? sizeof(iret_entry) : sizeof(entry));
+        slot[iret ? 5 : 4] = (u8)i;
     }
 }

@@ -20,8 +20,8 @@ static void set_gate(u32 vector, u8 ist, u8 dpl)
     gate_idt[vector * 2 + 1] = address >> 32;
 }
 
-/* INT n by guests is refused by the gates' DPL and looked up in the guest's trap table (#GP handler); int3, into and int 0x80
- * come straight. */
+/* INT n by guests is refused by the gates' DPL and looked up in the guest's trap table (#GP handler); int3, into and int
+ * 0x80 come straight. */
 void gate_build_idt(void)
 {
     for (u32 i = 0; i < 256; i++)

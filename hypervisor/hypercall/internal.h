@@ -37,6 +37,12 @@ long hc_sched_op(struct vcpu *v, u64 *arg);
 long hc_callback_op(struct vcpu *v, u64 *arg);
 long hc_event_channel_op(struct vcpu *v, u64 *arg);
 long hc_physdev_op(struct vcpu *v, u64 *arg);
+/* Forms of old: the sub-operation and its structure in one. */
+long hc_event_channel_op_compat(struct vcpu *v, u64 *arg);
+long hc_physdev_op_compat(struct vcpu *v, u64 *arg);
+long hc_sched_op_compat(struct vcpu *v, u64 *arg);
+long hc_nmi_op(struct vcpu *v, u64 *arg);
+long hc_watchdog(struct vcpu *v, gva_t at);
 long hc_refused(struct vcpu *v, u64 *arg);
 
 /* XENMEM_exchange, memory_exchange.c. */
@@ -45,6 +51,10 @@ long hc_memory_exchange(struct vcpu *v, gva_t at);
 #define MAX_GUEST_ORDER 9
 /* Do frames [pg, pg + 2^order) lie where the flags of a reservation want them? */
 bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags);
+
+/* struct trap_info.flags */
+#define TRAP_DPL 3
+#define TRAP_MASK_EVENTS 4
 
 /* Which domain's frames (or tables) an argument names, for the current domain: itself, or -ESRCH/-EPERM as NULL. */
 struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error);

@@ -36,14 +36,15 @@ static long done_before(u64 *count, u64 done_at, u32 *before)
 
 static long one_update(struct domain *d, const struct mmu_update *req)
 {
-    struct mm_update u = {.entry = maddr(req->ptr & ~3ul), .value = req->val};
+    struct mm_update u = {.entry = maddr(req->ptr & ~7ul), .value = req->val};
     mfn_t m = maddr_to_mfn(u.entry);
 
-    switch (req->ptr & 3) {
+    switch (req->ptr & 7) {
     case MMU_PT_UPDATE_PRESERVE_AD:
         u.preserve_ad = true;
         __attribute__((fallthrough));
     case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
         return mm_update_entry(d, d, &u);
     case MMU_MACHPHYS_UPDATE:
         if (!mfn_valid(m) || !page_get(mfn_to_page(m), d))

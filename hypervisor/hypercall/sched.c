@@ -22,9 +22,23 @@ static long shutdown(struct vcpu *v, gva_t at)
 
     if (copy_from_guest(&s, at, sizeof(s)))
         return -EFAULT;
-    if (s.reason > SHUTDOWN_MAX)
-        return -EINVAL;
     domain_shutdown(v->domain, (u8)s.reason);
+    return 0;
+}
+
+/* The first reason given counts, whatever ends the domain later. */
+static long shutdown_code(struct vcpu *v, gva_t at)
+{
+    struct domain *d = v->domain;
+    struct sched_shutdown s;
+
+    if (copy_from_guest(&s, at, sizeof(s)))
+        return -EFAULT;
+    spin_lock(&d->lock);
+    if (!d->shutdown_code_set && !d->shut_down)
+        d->shutdown_code = (u8)s.reason;
+    d->shutdown_code_set = true;
+    spin_unlock(&d->lock);
     return 0;
 }
 
@@ -60,7 +74,9 @@ long hc_sched_op(struct vcpu *v, u64 *arg)
     case SCHEDOP_shutdown: return shutdown(v, gva(arg[1]));
     case SCHEDOP_poll: return poll(v, gva(arg[1]));
     case SCHEDOP_remote_shutdown: return -EPERM;
-    case SCHEDOP_shutdown_code: return -EPERM;
+    case SCHEDOP_shutdown_code: return shutdown_code(v, gva(arg[1]));
+    case SCHEDOP_watchdog: return hc_watchdog(v, gva(arg[1]));
+    case SCHEDOP_pin_override: return -EPERM;
     default: return -ENOSYS;
     }
 }
@@ -118,11 +134,13 @@ static long console_read_guest(struct vcpu *v, u64 *arg)
 long hc_console_io(struct vcpu *v, u64 *arg)
 {
     arg[1] = (u32)arg[1];
+    if ((arg[0] == CONSOLEIO_write || arg[0] == CONSOLEIO_read) && !v->domain->privileged)
+        return -EPERM;
     if (arg[1] >> 31)
         return -EINVAL;
     switch (arg[0]) {
-    case CONSOLEIO_write: return v->domain->privileged ? console_write_guest(v, arg) : -EPERM;
-    case CONSOLEIO_read: return v->domain->privileged ? console_read_guest(v, arg) : -EPERM;
+    case CONSOLEIO_write: return console_write_guest(v, arg);
+    case CONSOLEIO_read: return console_read_guest(v, arg);
     default: return -ENOSYS;
     }
 }
@@ -139,12 +157,28 @@ static long set_iopl(struct vcpu *v, gva_t at)
     return 0;
 }
 
+#define MAX_PORTS 65536
+
+/* Ports that user mode may use. None is the guest's, so it reads ones there instead of faulting. */
+static long set_iobitmap(struct vcpu *v, gva_t at)
+{
+    struct physdev_set_iobitmap p;
+
+    if (copy_from_guest(&p, at, sizeof(p)))
+        return -EFAULT;
+    if (p.nr_ports > MAX_PORTS || !hc_guest_address_ok((u64)p.bitmap.p))
+        return -EINVAL;
+    v->iobitmap = (u64)p.bitmap.p;
+    v->iobitmap_ports = p.nr_ports;
+    return 0;
+}
+
 /* What a guest without devices may ask. arg: command, structure */
 long hc_physdev_op(struct vcpu *v, u64 *arg)
 {
     switch (arg[0]) {
     case PHYSDEVOP_set_iopl: return set_iopl(v, gva(arg[1]));
-    case PHYSDEVOP_set_iobitmap: return 0; /* no port is the guest's: reads give ones, with or without a bitmap */
+    case PHYSDEVOP_set_iobitmap: return set_iobitmap(v, gva(arg[1]));
     default: return -ENOSYS;
     }
 }

@@ -4,10 +4,8 @@
 
 #include <pv/run.h>
 #include <pv/trap.h>
+#include <pv/x86.h>
 #include <xen/arch-x86/xen.h>
-
-#define TRAP_MASK_EVENTS 4
-#define TRAP_DPL 3
 
 static long set_one_trap(struct vcpu *v, const struct trap_info *t)
 {
@@ -122,27 +120,46 @@ long hc_fpu_taskswitch(struct vcpu *v, u64 *arg)
     return 0;
 }
 
+#define DR6_STATUS 0xe00ful
+#define DR6_ONES 0xffff0ff0ul
+#define DR7_CONTROL 0xffff03fful
+#define DR7_ONES 0x400ul
+#define DR7_GENERAL_DETECT (1ul << 13)
+#define DR7_IO 2
+
+/* General detect would fault in the hypervisor's own switches; breakpoints on ports need CR4.DE, which stays off. */
+static bool dr7_ok(u64 value)
+{
+    for (u32 i = 0; i < 4; i++)
+        if ((value >> (16 + 4 * i) & 3) == DR7_IO)
+            return false;
+    return !(value & DR7_GENERAL_DETECT);
+}
+
+/* DR4 and DR5 are old names of DR6 and DR7, unless CR4.DE is on. -1: no such register. */
+static int debugreg_index(const struct vcpu *v, u64 reg)
+{
+    if (reg == 4 || reg == 5)
+        return v->cr4 & CR4_DE ? -1 : (int)reg + 2;
+    return reg > 7 ? -1 : (int)reg;
+}
+
 /* A breakpoint address must be the guest's own, or ring 0 would run into it for ever. */
 long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value)
 {
-    if (reg == 4 || reg == 5)
-        reg += 2;
-    if (reg > 7)
-        return -EINVAL;
-    if (reg < 4 && !hc_guest_address_ok(value))
+    int i = debugreg_index(v, reg);
+
+    if (i < 0)
+        return -ENODEV;
+    if ((i < 4 && !hc_guest_address_ok(value)) || (i == 7 && !dr7_ok(value)))
         return -EPERM;
-    if ((reg == 6 || reg == 7) && value >> 32)
-        return -EPERM;
-    if (reg == 7) {
-        if (value & (1 << 13))
-            return -EPERM; /* general detect */
-        for (int i = 0; i < 4; i++)
-            if ((value >> (16 + 4 * i) & 3) == 2)
-                return -EPERM; /* I/O breakpoints */
-        value = (value & ~0xfc00ul) | 0x400;
-    }
-    v->debugreg[reg] = value;
-    x86_load_debug_registers(v);
+    if (i == 6)
+        value = (value & DR6_STATUS) | DR6_ONES;
+    if (i == 7)
+        value = (value & DR7_CONTROL) | DR7_ONES;
+    v->debugreg[i] = value;
+    if (v == current_vcpu())
+        x86_load_debug_registers(v);
     return 0;
 }
 
@@ -152,9 +169,9 @@ long hc_set_debugreg(struct vcpu *v, u64 *arg) { return vcpu_set_debugreg(v, (u3
 /* arg: register */
 long hc_get_debugreg(struct vcpu *v, u64 *arg)
 {
-    u64 reg = arg[0] == 4 || arg[0] == 5 ? arg[0] + 2 : arg[0];
+    int i = debugreg_index(v, (u32)arg[0]);
 
-    return reg > 7 ? -EINVAL : (long)v->debugreg[reg];
+    return i < 0 ? -ENODEV : (long)v->debugreg[i];
 }
 
 /* arg: which, base or selector */
@@ -201,6 +218,16 @@ long hc_vm_assist(struct vcpu *v, u64 *arg)
     }
 }
 
+/* Kernel mode is 64-bit code: the flat segment, or one of the guest's own that is like it. */
+static bool kernel_cs_ok(u16 cs)
+{
+    const u32 present = 1 << 15, code = 3 << 11, long_mode = 1 << 21;
+    u32 rights = 0;
+
+    return (cs | 3) == FLAT_RING3_CS64 ||
+           (x86_segment_rights(cs | 1, &rights) && (rights & (present | code | long_mode)) == (present | code | long_mode));
+}
+
 /* The frame on the guest's stack becomes the vCPU's state. Selectors of kernel mode are constants set on the way out; what
  * is wrong with a user frame shows when IRETQ refuses it. */
 long hc_iret(struct vcpu *v, u64 *arg)
@@ -220,6 +247,8 @@ long hc_iret(struct vcpu *v, u64 *arg)
         r->rcx = f.rcx;
     }
     r->rax = f.rax;
+    if (v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl))
+        v->iopl = f.rflags >> 12 & 3;
     r->rip = f.rip;
     r->cs = (u16)f.cs;
     r->rflags = trap_clean_rflags(f.rflags);
@@ -227,5 +256,7 @@ long hc_iret(struct vcpu *v, u64 *arg)
     r->ss = (u16)f.ss;
     v->nmi_masked = false;
     WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
+    if (v->kernel_mode && !kernel_cs_ok((u16)f.cs))
+        trap_inject(v, VEC_GP, f.cs & 0xfffc);
     return 0;
 }

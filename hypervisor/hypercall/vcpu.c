@@ -5,52 +5,6 @@
 #include <pv/run.h>
 #include <pv/trap.h>
 
-long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
-{
-    struct regs *r = vcpu_regs(v);
-    const struct cpu_user_regs *u = &c->user_regs;
-    u64 frames[GDT_GUEST_PAGES];
-    long rc;
-
-    if (!hc_guest_address_ok(u->rip) || c->gdt_ents > GDT_GUEST_PAGES * 512)
-        return -EINVAL;
-    rc = mm_set_base(v, mfn(c->ctrlreg[3] >> PAGE_SHIFT));
-    if (rc)
-        return rc;
-    for (u32 i = 0; i < GDT_GUEST_PAGES; i++)
-        frames[i] = c->gdt_frames[i];
-    rc = mm_set_gdt(v, frames, (u32)c->gdt_ents);
-    if (rc)
-        return rc;
-    *r = (struct regs){.r15 = u->r15, .r14 = u->r14, .r13 = u->r13, .r12 = u->r12, .rbp = u->rbp, .rbx = u->rbx,
-                       .r11 = u->r11, .r10 = u->r10, .r9 = u->r9, .r8 = u->r8, .rax = u->rax, .rcx = u->rcx,
-                       .rdx = u->rdx, .rsi = u->rsi, .rdi = u->rdi, .rip = u->rip, .cs = u->cs,
-                       .rflags = trap_clean_rflags(u->rflags), .rsp = u->rsp, .ss = u->ss};
-    for (u32 i = 0; i < NR_VECTORS; i++)
-        if (c->trap_ctxt[i].address && hc_guest_address_ok(c->trap_ctxt[i].address))
-            v->trap[c->trap_ctxt[i].vector] = (struct guest_entry){
-                .rip = c->trap_ctxt[i].address, .cs = c->trap_ctxt[i].cs, .dpl = c->trap_ctxt[i].flags & 3,
-                .mask = (c->trap_ctxt[i].flags & 4) != 0};
-    if (hc_guest_address_ok(c->event_callback_eip))
-        v->event.rip = c->event_callback_eip;
-    if (hc_guest_address_ok(c->failsafe_callback_eip))
-        v->failsafe.rip = c->failsafe_callback_eip;
-    if (hc_guest_address_ok(c->syscall_callback_eip))
-        v->syscall.rip = c->syscall_callback_eip;
-    v->kernel_sp = hc_guest_address_ok(c->kernel_sp) ? c->kernel_sp : 0;
-    v->fs_base = is_canonical(c->fs_base) ? c->fs_base : 0;
-    v->gs_base_kernel = is_canonical(c->gs_base_kernel) ? c->gs_base_kernel : 0;
-    v->gs_base_user = is_canonical(c->gs_base_user) ? c->gs_base_user : 0;
-    v->ds = u->ds;
-    v->es = u->es;
-    v->fs = u->fs;
-    v->gs = u->gs;
-    v->iopl = u->rflags >> 12 & 3;
-    v->kernel_mode = true;
-    v->initialised = true;
-    return 0;
-}
-
 static long initialise(struct vcpu *v, gva_t at)
 {
     struct vcpu_guest_context *c = heap_alloc(sizeof(*c));
@@ -86,9 +40,11 @@ static long register_info(struct vcpu *v, gva_t at)
 
     if (copy_from_guest(&r, at, sizeof(r)))
         return -EFAULT;
-    if (r.offset > PAGE_SIZE - sizeof(struct vcpu_info) || !mfn_valid(mfn(r.mfn)))
-        return -EINVAL;
     if (!mfn_eq(v->info_mfn, v->domain->shared_info_mfn))
+        return -EINVAL;
+    if (r.offset > PAGE_SIZE - sizeof(struct vcpu_info))
+        return -ENXIO;
+    if ((v != current_vcpu() && !(READ_ONCE(v->pause) & VCPU_DOWN)) || !mfn_valid(mfn(r.mfn)))
         return -EINVAL;
     pg = mfn_to_page(mfn(r.mfn));
     rc = page_get_with_type(pg, v->domain, PT_WRITABLE);
@@ -111,7 +67,9 @@ static long register_runstate(struct vcpu *v, gva_t at)
 
     if (copy_from_guest(&a, at, sizeof(a)))
         return -EFAULT;
-    v->runstate_area = a.addr.v && hc_guest_address_ok((u64)a.addr.v) ? (u64)a.addr.v : 0;
+    if (!hc_guest_address_ok((u64)a.addr.v))
+        return -EFAULT;
+    v->runstate_area = (u64)a.addr.v;
     if (v->runstate_area && v == current_vcpu() &&
         copy_to_guest(gva(v->runstate_area), &v->runstate, sizeof(v->runstate)))
         return -EFAULT;
@@ -124,7 +82,9 @@ static long register_time(struct vcpu *v, gva_t at)
 
     if (copy_from_guest(&a, at, sizeof(a)))
         return -EFAULT;
-    v->time_area = gva(a.addr.v && hc_guest_address_ok((u64)a.addr.v) ? (u64)a.addr.v : 0);
+    if (!hc_guest_address_ok((u64)a.addr.v))
+        return -EFAULT;
+    v->time_area = gva((u64)a.addr.v);
     time_update_vcpu(v);
     return 0;
 }
@@ -157,11 +117,27 @@ static long set_periodic(struct vcpu *v, gva_t at)
     return time_vcpu_set_periodic(v, t.period_ns);
 }
 
-static long get_physid(struct vcpu *v, gva_t at)
+/* The last one that goes down takes the domain with it. */
+static long down(struct vcpu *v)
 {
-    struct vcpu_get_physid p = {.phys_id = v->id | (u64)v->id << 32};
+    struct domain *d = v->domain;
 
-    return copy_to_guest(at, &p, sizeof(p)) ? -EFAULT : 0;
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        if (d->vcpu[i] != v && !(READ_ONCE(d->vcpu[i]->pause) & VCPU_DOWN)) {
+            vcpu_pause_set(v, VCPU_DOWN);
+            return 0;
+        }
+    domain_shutdown(d, SHUTDOWN_poweroff);
+    return 0;
+}
+
+static long send_nmi(struct vcpu *v, gva_t none)
+{
+    if (none.a)
+        return -EINVAL;
+    v->nmi_pending = true;
+    vcpu_kick(v);
+    return 0;
 }
 
 static long on_vcpu(struct vcpu *v, u64 cmd, gva_t at)
@@ -169,9 +145,7 @@ static long on_vcpu(struct vcpu *v, u64 cmd, gva_t at)
     switch (cmd) {
     case VCPUOP_initialise: return initialise(v, at);
     case VCPUOP_up: return up(v);
-    case VCPUOP_down:
-        vcpu_pause_set(v, VCPU_DOWN);
-        return 0;
+    case VCPUOP_down: return down(v);
     case VCPUOP_is_up: return !(READ_ONCE(v->pause) & VCPU_DOWN);
     case VCPUOP_get_runstate_info: return get_runstate(v, at);
     case VCPUOP_register_runstate_memory_area: return register_runstate(v, at);
@@ -187,11 +161,8 @@ static long on_vcpu(struct vcpu *v, u64 cmd, gva_t at)
             return -EINVAL;
         time_vcpu_stop_singleshot(v);
         return 0;
-    case VCPUOP_send_nmi:
-        v->nmi_pending = true;
-        vcpu_kick(v);
-        return 0;
-    case VCPUOP_get_physid: return get_physid(v, at);
+    case VCPUOP_send_nmi: return send_nmi(v, at);
+    case VCPUOP_get_physid: return -EINVAL; /* for vCPUs that never leave their CPU */
     default: return -ENOSYS;
     }
 }

@@ -30,8 +30,9 @@ static long compile_info(u64 to)
 
 static u32 features(void)
 {
-    return 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_gnttab_map_avail_bits |
-           1u << XENFEAT_writable_page_tables | 1u << XENFEAT_memory_op_vnode_supported;
+    return 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad |
+           1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_writable_page_tables |
+           1u << XENFEAT_memory_op_vnode_supported;
 }
 
 static long get_features(u64 at)
@@ -41,9 +42,8 @@ static long get_features(u64 at)
     if (copy_from_guest(&info, gva(at), sizeof(info)))
         return -EFAULT;
     if (info.submap_idx)
-        info.submap = 0;
-    else
-        info.submap = features();
+        return -EINVAL;
+    info.submap = features();
     return put(at, &info, sizeof(info));
 }
 

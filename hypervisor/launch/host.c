@@ -12,6 +12,7 @@
 #include <pv/trap.h>
 
 #define RETRY_NS TIME_MS(1)
+#define READY_NS TIME_MS(200)
 
 enum life { LIFE_NONE, LIFE_RUNNING, LIFE_ENDED, LIFE_OVER };
 
@@ -30,7 +31,8 @@ struct record {
 static struct launch_plan plan;
 static struct record records[LAUNCH_MAX_GUESTS];
 static struct spinlock work_lock = SPINLOCK_INIT;
-static struct timer retry_timer;
+static struct timer retry_timer, ready_timer;
+static bool ready_pending; /* all guests are ready, and it has not been said yet */
 static bool single; /* no launch file: the host is there for one guest */
 static u8 single_end_code;
 
@@ -171,7 +173,8 @@ void launch_domain_ended(struct domain *d)
 
 static const char *end_name(u8 code)
 {
-    static const char *const names[] = {"powered off", "asked for a restart", "suspended", "crashed", "watchdog", "soft reset"};
+    static const char *const names[] = {"powered off", "asked for a restart", "suspended",
+                                        "crashed",     "watchdog",            "soft reset"};
 
     return code < ARRAY_SIZE(names) ? names[code] : "ended";
 }
@@ -230,6 +233,18 @@ static void retry(void *arg)
     cpu_request(this_cpu(), CPU_REQ_WORK);
 }
 
+/* A little after the last guest became ready, so that the line it did so with is whole. */
+static void say_ready(void *arg)
+{
+    (void)arg;
+    if (!__atomic_exchange_n(&ready_pending, false, __ATOMIC_SEQ_CST))
+        return;
+    console_print_guest_table();
+    printk("all guests ready\n");
+    if (console_is_batch())
+        platform_power_off();
+}
+
 static bool anything_alive(void)
 {
     for (u32 i = 0; i < plan.nr_guests; i++)
@@ -248,6 +263,7 @@ void launch_work(void)
         if (READ_ONCE(records[i].life) == LIFE_ENDED)
             again |= !reap(&records[i]);
     if (plan.nr_guests && !anything_alive()) {
+        say_ready(NULL);
         printk("no guest is left\n");
         end_host(single ? single_end_code : SHUTDOWN_poweroff);
     }
@@ -277,10 +293,8 @@ static void menu_restart(struct domain *d) { end_by_menu(d, true); }
 
 static void all_ready(void)
 {
-    console_print_guest_table();
-    printk("all guests ready\n");
-    if (console_is_batch())
-        platform_power_off();
+    ready_pending = true;
+    timer_set(&ready_timer, this_cpu()->id, time_now() + READY_NS);
 }
 
 static const struct console_ops menu_ops = {
@@ -361,6 +375,7 @@ void launch_boot(void)
     const struct boot_module *file = find_launch_file();
 
     timer_init(&retry_timer, retry, NULL);
+    timer_init(&ready_timer, say_ready, NULL);
     console_set_ops(&menu_ops);
     if (file)
         plan_from_file(file);

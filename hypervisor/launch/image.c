@@ -24,7 +24,7 @@ static const char *check_header(const struct kernel_image *k)
 {
     const struct elf64_header *h = header_of(k);
 
-    if (k->size < sizeof(*h) || memcmp(h->ident, "\177ELF", 4))
+    if (k->size < sizeof(*h) || memcmp(h->ident, "\177ELF", 4) != 0)
         return "the kernel is no ELF file (a compressed image is unpacked with paravane-unpack first)";
     if (h->ident[4] != 2 || h->machine != ELF_X86_64)
         return "the kernel is no 64-bit x86 ELF file";
@@ -124,7 +124,7 @@ static bool key_is(const char *p, u64 n, const char *key, u64 *value)
     u64 len = strlen(key);
     char number[20];
 
-    if (n <= len || strncmp(p, key, len) || p[len] != '=')
+    if (n <= len || strncmp(p, key, len) != 0 || p[len] != '=')
         return false;
     memset(number, 0, sizeof(number));
     memcpy(number, p + len + 1, MIN(n - len - 1, sizeof(number) - 1));

@@ -7,6 +7,15 @@
 #define L1_DROPPED (PTE_G | PTE_PAT | PTE_PCD | PTE_PWT)
 #define UPPER_REFUSED (PTE_PSE | PTE_G)
 
+/* Only a frame of another domain can be a zombie here, the own ones were drained. When that domain gets to drain it is not
+ * ours to wait for. */
+static int writable_get(struct page *pg, struct domain *owner)
+{
+    int rc = page_get_with_type(pg, owner, PT_WRITABLE);
+
+    return rc == -ERESTART ? -EBUSY : rc;
+}
+
 static int leaf_get(u64 *entry, struct domain *owner)
 {
     struct page *pg;
@@ -16,7 +25,7 @@ static int leaf_get(u64 *entry, struct domain *owner)
         return -EINVAL;
     pg = mfn_to_page(pte_mfn(*entry));
     if (*entry & PTE_W)
-        return page_get_with_type(pg, owner, PT_WRITABLE);
+        return writable_get(pg, owner);
     return page_get(pg, owner) ? 0 : -EINVAL;
 }
 

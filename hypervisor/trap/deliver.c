@@ -31,7 +31,9 @@ static u64 shown_rflags(const struct vcpu *v, const struct regs *r)
     u64 flags = r->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
 
     flags |= READ_ONCE(v->info->evtchn_upcall_mask) ? 0 : RFLAGS_IF;
-    return v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl) ? flags | (u64)v->iopl << 12 : flags;
+    if (v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl))
+        flags |= (u64)v->iopl << 12;
+    return flags;
 }
 
 static u64 shown_cs(const struct vcpu *v, const struct regs *r)
@@ -121,8 +123,6 @@ void trap_inject_event(struct vcpu *v)
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
 
-    if (!v->event.rip)
-        return; /* it polls */
     add(&f, r->rcx);
     add(&f, r->r11);
     add_return_frame(&f, v, r);

@@ -82,6 +82,8 @@ static void handle_exception(struct vcpu *v, struct regs *r, u64 cr2)
     case VEC_PF:
         trap_page_fault(v, cr2);
         break;
+    case VEC_NP:
+    case VEC_SS:
     case VEC_GP:
         trap_general_protection(v);
         break;
@@ -148,6 +150,6 @@ void trap_iret_fault(struct regs *fault)
     memcpy(r, &copy, offsetof(struct regs, error_code));
     v->kernel_mode = v->gate->kernel_mode;
     v->count[COUNT_EXCEPTION]++;
-    trap_inject_failsafe(v);
+    trap_inject(v, (u8)fault->vector, fault->error_code);
     run_loop();
 }

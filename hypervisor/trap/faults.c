@@ -7,6 +7,8 @@
 #include <pv/run.h>
 #include <pv/x86.h>
 
+#define DR6_STATUS 0xe00f
+
 static void fetch(struct vcpu *v, u64 rip, u8 *insn, size_t *len)
 {
     size_t first = MIN((size_t)EMUL_MAX_INSN, PAGE_SIZE - rip % PAGE_SIZE);
@@ -67,6 +69,32 @@ static bool emulate_pt_write(struct vcpu *v, u64 address)
     return apply_pt_write(v, &w, entry, old);
 }
 
+/* LRETQ of a kernel to its own flat code segment, which it takes for its ring: the CPU sees a return to ring 3, and wants
+ * a stack too. Done as the kernel means it. Where there happens to be a frame that the CPU accepts, nobody gets to know:
+ * CAVEATS.md. */
+static bool emulate_lretq(struct vcpu *v)
+{
+    struct regs *r = vcpu_regs(v);
+    u8 insn[2];
+    u64 to[2];
+
+    if (!v->kernel_mode || copy_from_vcpu(v, insn, gva(r->rip), 2) || insn[0] != 0x48 || insn[1] != 0xcb)
+        return false;
+    if (copy_from_vcpu(v, to, gva(r->rsp), sizeof(to)) || to[1] != SEL_USER_CS64 || (u64)((s64)(to[0] << 16) >> 16) != to[0])
+        return false;
+    r->rip = to[0];
+    r->rsp += sizeof(to);
+    v->count[COUNT_EMULATION]++;
+    after_instruction(v);
+    return true;
+}
+
+/* The part of the frame that LRETQ would not need is not mapped. */
+static bool is_beyond_lretq(const struct vcpu *v, const struct regs *r, u64 cr2)
+{
+    return v->kernel_mode && cr2 - r->rsp >= 16 && cr2 - r->rsp < 32;
+}
+
 void trap_page_fault(struct vcpu *v, u64 cr2)
 {
     u32 error = vcpu_regs(v)->error_code;
@@ -74,6 +102,8 @@ void trap_page_fault(struct vcpu *v, u64 cr2)
     v->count[COUNT_PAGE_FAULT]++;
     if (v->kernel_mode && (error & (PF_PRESENT | PF_WRITE | PF_RSVD)) == (PF_PRESENT | PF_WRITE) &&
         emulate_pt_write(v, cr2))
+        return;
+    if (is_beyond_lretq(v, vcpu_regs(v), cr2) && emulate_lretq(v))
         return;
     trap_inject_page_fault(v, cr2, error);
 }
@@ -148,18 +178,22 @@ static void int_n(struct vcpu *v, u8 n)
     trap_software_interrupt(v, n);
 }
 
+/* #GP, and #NP and #SS: what the guest meant, if it is something we do for it; else its own fault. */
 void trap_general_protection(struct vcpu *v)
 {
+    struct regs *r = vcpu_regs(v);
     struct emul_ctx ctx;
     u8 n;
 
-    if (is_int_n(v, &n)) {
+    if (r->vector == VEC_GP && is_int_n(v, &n)) {
         int_n(v, n);
         return;
     }
-    if (vcpu_regs(v)->error_code) {
+    if (emulate_lretq(v))
+        return;
+    if (r->vector != VEC_GP || r->error_code) {
         v->count[COUNT_EXCEPTION]++;
-        trap_inject(v, VEC_GP, vcpu_regs(v)->error_code);
+        trap_inject(v, (u8)r->vector, r->error_code);
         return;
     }
     ctx = context_of(v);
@@ -176,7 +210,7 @@ void trap_invalid_opcode(struct vcpu *v)
 void trap_debug(struct vcpu *v)
 {
     v->count[COUNT_EXCEPTION]++;
-    v->debugreg[6] = read_dr6();
+    v->debugreg[6] |= read_dr6() & DR6_STATUS;
     write_dr6(0xffff0ff0);
     trap_inject(v, VEC_DB, 0);
 }

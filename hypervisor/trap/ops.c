@@ -81,6 +81,8 @@ static bool op_write_cr(void *arg, u32 cr, u64 val)
 
     switch (cr) {
     case 0: /* only TS is the guest's to change */
+        if ((val ^ v->cr0) & ~(u64)CR0_TS)
+            return false;
         set_guest_ts(v, val & CR0_TS);
         return true;
     case 2:
@@ -141,6 +143,19 @@ static bool op_write_msr(void *arg, u32 msr, u64 val)
     return emul_wrmsr(&ctx, msr, val);
 }
 
+/* A bit for each port, clear where user mode may go. Two bytes hold the bits of any access. */
+static bool op_port_allowed(void *arg, u16 port, u32 size)
+{
+    struct vcpu *v = arg;
+    u8 bits[2] = {0xff, 0xff};
+
+    if ((u32)port + size > v->iobitmap_ports)
+        return false;
+    if (copy_from_vcpu(v, bits, gva(v->iobitmap + port / 8), port % 8 + size > 8 ? 2 : 1))
+        return false;
+    return !((u32)(bits[0] | bits[1] << 8) >> port % 8 & ((1u << size) - 1));
+}
+
 static void host_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4])
 {
     (void)arg;
@@ -176,5 +191,5 @@ const struct emul_ops trap_emul_ops = {
     .fetch = op_fetch, .read_mem = op_read, .write_mem = op_write, .check_write = op_check_write,
     .segment_base = op_segment_base, .read_cr = op_read_cr, .write_cr = op_write_cr, .read_dr = op_read_dr,
     .write_dr = op_write_dr, .read_msr = op_read_msr, .write_msr = op_write_msr, .write_xcr = op_write_xcr,
-    .cpuid = op_cpuid, .read_tsc = op_read_tsc, .invlpg = op_invlpg,
+    .port_allowed = op_port_allowed, .cpuid = op_cpuid, .read_tsc = op_read_tsc, .invlpg = op_invlpg,
 };

@@ -42,7 +42,7 @@ bool x86_segment_rights(u16 selector, u32 *rights)
 }
 
 /* Would a data segment register take it? LAR fails for what the privilege rules hide; the rest is in the rights. The
- * descriptor tables can't change meanwhile: they are the hypervisor's to write. */
+ * descriptor tables do not change meanwhile: mm_lock is held. */
 static bool x86_selector_loads(u32 selector)
 {
     const u32 present = 1 << 15, not_system = 1 << 12, code = 1 << 11, readable = 1 << 9;
@@ -52,7 +52,9 @@ static bool x86_selector_loads(u32 selector)
         return true;
     if ((selector & 3) == 0)
         return false;
-    return x86_segment_rights((u16)selector, &rights) && rights & present && rights & not_system && (!(rights & code) || rights & readable);
+    if (!x86_segment_rights((u16)selector, &rights))
+        return false;
+    return rights & present && rights & not_system && (!(rights & code) || rights & readable);
 }
 
 static u32 read_selector(int which)
@@ -89,12 +91,20 @@ static void save_segments(struct vcpu *v)
     v->gs_base_user = v->kernel_mode ? other : active;
 }
 
-static void load_segments(struct vcpu *v)
+/* mm_lock: another vCPU may have a descriptor changed between our look at it and the loading, which would fault here. */
+static void load_selectors(struct vcpu *v)
 {
+    spin_lock(&v->domain->mm_lock);
     LOAD_SEGMENT(ds, v->ds);
     LOAD_SEGMENT(es, v->es);
     LOAD_SEGMENT(fs, v->fs);
     LOAD_SEGMENT(gs, v->gs);
+    spin_unlock(&v->domain->mm_lock);
+}
+
+static void load_segments(struct vcpu *v)
+{
+    load_selectors(v);
     wrmsr(MSR_FS_BASE, v->fs_base);
     wrmsr(MSR_GS_BASE, v->kernel_mode ? v->gs_base_kernel : v->gs_base_user);
     wrmsr(MSR_KERNEL_GS_BASE, v->kernel_mode ? v->gs_base_user : v->gs_base_kernel);
@@ -121,9 +131,13 @@ void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base)
 
 void x86_load_user_gs(u16 selector)
 {
+    struct spinlock *descriptors = &current_vcpu()->domain->mm_lock;
+
+    spin_lock(descriptors); /* as in load_selectors() */
     x86_swapgs();
     LOAD_SEGMENT(gs, selector | (selector & ~3u ? 3u : 0u));
     x86_swapgs();
+    spin_unlock(descriptors);
 }
 
 void x86_set_ts(bool on)

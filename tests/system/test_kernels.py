@@ -49,13 +49,13 @@ def test_endings(boot, launch):
                   + "[witness]\nkernel = hello.elf\ncmdline = stay tick=1\nmemory = 16M\n")
     machine = boot(file, "hostile.elf", "hello.elf", smp=2, memory=2048)
     for _ in range(len(ENDINGS)):
-        machine.expect(r"guest \w+ crashed: ", 60)
+        machine.expect(r"guest \w+ crashed\r", 30)
     machine.expect(r"\[witness\] tick \d+", 30)
     machine.expect(r"\[witness\] tick \d+", 30)
     text = machine.text
     survivors = re.findall(r"SURVIVED (\w+)", text)
     assert not survivors
-    assert sorted(set(re.findall(r"guest (\w+) crashed: ", text))) == ENDINGS
+    assert sorted(set(re.findall(r"guest (\w+) crashed\n", text))) == ENDINGS
 
 
 def test_crash_by_fault(boot, launch):

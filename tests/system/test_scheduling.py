@@ -41,7 +41,8 @@ def test_equal_shares_of_two_cpus(boot, launch):
 def test_cap(boot, launch):
     file = launch(spin("capped", pin=0, cap=25) + spin("free", pin=1))
     got = work(boot, file, ["capped", "free"], smp=2)
-    assert about(got["capped"] / got["free"], 0.25, 0.25), got
+    # A loose bound: the machine's own CPUs may be emulated on busy ones.
+    assert 0.15 < got["capped"] / got["free"] < 0.45, got
 
 
 def test_pins(boot, launch):

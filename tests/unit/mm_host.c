@@ -16,7 +16,9 @@ static u8 *ram;
 static u64 m2p[MM_FRAMES];
 static struct domain *known[8];
 
-bool mfn_valid(mfn_t m) { return m.n < frame_table_max && m.n != MM_HOLE; }
+bool mfn_valid(mfn_t m) {
+    return m.n < frame_table_max && m.n != MM_HOLE;
+}
 
 void *maddr_to_virt(maddr_t ma) {
     if (ma.a >= MM_FRAMES * PAGE_SIZE)
@@ -24,14 +26,18 @@ void *maddr_to_virt(maddr_t ma) {
     return ram + ma.a;
 }
 
-maddr_t virt_to_maddr(const void *p) { return maddr((u64)((const u8 *)p - ram)); }
+maddr_t virt_to_maddr(const void *p) {
+    return maddr((u64)((const u8 *)p - ram));
+}
 
 void m2p_set(mfn_t m, pfn_t p) {
     if (mfn_valid(m))
         m2p[m.n] = p.n;
 }
 
-pfn_t m2p_get(mfn_t m) { return pfn(mfn_valid(m) ? m2p[m.n] : M2P_INVALID); }
+pfn_t m2p_get(mfn_t m) {
+    return pfn(mfn_valid(m) ? m2p[m.n] : M2P_INVALID);
+}
 
 bool preempt_pending(void) {
     if (mm_preempt_after < 0)
@@ -53,7 +59,9 @@ void cpu_flush_guests(u64 mask) {
         }
 }
 
-struct domain *domain_by_id(domid_t id) { return id < ARRAY_SIZE(known) ? known[id] : NULL; }
+struct domain *domain_by_id(domid_t id) {
+    return id < ARRAY_SIZE(known) ? known[id] : NULL;
+}
 
 void mm_host_init(u32 n) {
     if (!ram) {
@@ -121,7 +129,9 @@ mfn_t mm_host_frame(struct domain *d) {
     return page_to_mfn(pg);
 }
 
-u64 *mm_host_table(mfn_t m) { return mfn_to_virt(m); }
+u64 *mm_host_table(mfn_t m) {
+    return mfn_to_virt(m);
+}
 
 struct mm_space mm_host_space(struct domain *d) {
     struct mm_space s = {.v = d->vcpu[0]};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mm_host: a small machine for the tests of mm: RAM as an array with a hole, its frame table and machine-to-physical
- * table, CPUs whose flushes are recorded, preemption on demand; domains with frames, and an address space to use them by.
- * In place of mm/machine.c.
+ * table, CPUs whose flushes are recorded, preemption on demand; domains with frames, and an address space to use them
+ * by. In place of mm/machine.c.
  */
 #ifndef TESTS_UNIT_MM_HOST_H
 #define TESTS_UNIT_MM_HOST_H
@@ -12,11 +12,11 @@
 #include <pv/pte.h>
 
 #define MM_FRAMES 2048u
-#define MM_OWN 16u                             /* frames below are the hypervisor's */
-#define MM_HOLE 1000u                          /* this frame is no RAM */
+#define MM_OWN 16u    /* frames below are the hypervisor's */
+#define MM_HOLE 1000u /* this frame is no RAM */
 #define MM_RWP (PTE_P | PTE_W | PTE_U)
-#define MM_MAP_BASE 0x40000000ul               /* where mm_host_space() leads: 512 slots of one L1 */
-#define MM_SLOT_VA(slot) (MM_MAP_BASE + (slot) * PAGE_SIZE)
+#define MM_MAP_BASE 0x40000000ul /* where mm_host_space() leads: 512 slots of one L1 */
+#define MM_SLOT_VA(slot) (MM_MAP_BASE + (slot)*PAGE_SIZE)
 
 /* How many looks at preempt_pending() say no before all say yes; -1: all say no. */
 extern long mm_preempt_after;
@@ -32,7 +32,7 @@ extern long mm_preempt_after;
         mm_rc_;                                                                                                        \
     })
 
-extern u64 mm_flushed;     /* CPUs that were made to come out of their guests */
+extern u64 mm_flushed;            /* CPUs that were made to come out of their guests */
 extern void (*mm_on_flush)(void); /* called in the middle of it */
 
 /* The machine with its heap (once) and n CPUs out of guests. */
@@ -43,9 +43,15 @@ bool mm_host_destroy(struct domain *d, long n);
 /* A frame of the domain's. */
 mfn_t mm_host_frame(struct domain *d);
 u64 *mm_host_table(mfn_t m);
-static inline u64 mm_pte(mfn_t m, u64 flags) { return pte_make(m, flags); }
-static inline u32 mm_refs(mfn_t m) { return (u32)(mfn_to_page(m)->count & PAGE_REFS); }
-static inline u32 mm_uses(mfn_t m) { return (u32)(mfn_to_page(m)->type & TYPE_USES); }
+static inline u64 mm_pte(mfn_t m, u64 flags) {
+    return pte_make(m, flags);
+}
+static inline u32 mm_refs(mfn_t m) {
+    return (u32)(mfn_to_page(m)->count & PAGE_REFS);
+}
+static inline u32 mm_uses(mfn_t m) {
+    return (u32)(mfn_to_page(m)->type & TYPE_USES);
+}
 
 /* An address space for vCPU 0, as kernel base and current on CPU 0; l[4] .. l[1] are its tables. */
 struct mm_space {

@@ -1,15 +1,16 @@
-// sources: tests/unit/mm_host.c hypercall/memory.c hypercall/memory_exchange.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c
 // SPDX-License-Identifier: MIT
+// sources: tests/unit/mm_host.c hypercall/memory.c hypercall/memory_exchange.c mm/types.c mm/validate.c mm/update.c
+// sources: mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c
 /* memory_op as an unprivileged guest uses it, its arguments in its own mapped memory: counts, errors, preemption. */
 #include "mm_host.h"
 #include "../../hypervisor/hypercall/internal.h"
 #include <cmocka.h>
 
-#define ARGS MM_SLOT_VA(0)        /* the structure */
-#define LIST MM_SLOT_VA(1)        /* lists of frames, in and out */
+#define ARGS MM_SLOT_VA(0) /* the structure */
+#define LIST MM_SLOT_VA(1) /* lists of frames, in and out */
 #define OUT (LIST + 2048)
 #define READ_ONLY MM_SLOT_VA(2)
-#define FIRST_FREE 4              /* slots for frames under test */
+#define FIRST_FREE 4 /* slots for frames under test */
 
 static struct domain *d, *other;
 static struct mm_space s;
@@ -139,8 +140,8 @@ static void what_is_not_given_up(void **state) {
 }
 
 static long exchange(u64 nr_in, u32 in_order, u64 nr_out, u32 out_order, u64 *done) {
-    struct xen_memory_exchange x = {.in = reservation(LIST, nr_in, in_order), .out = reservation(OUT, nr_out, out_order),
-                                    .nr_exchanged = *done};
+    struct xen_memory_exchange x = {
+        .in = reservation(LIST, nr_in, in_order), .out = reservation(OUT, nr_out, out_order), .nr_exchanged = *done};
     long rc;
 
     memcpy(args, &x, sizeof(x));
@@ -242,9 +243,14 @@ static void questions(void **state) {
         u32 cmd;
         long rc;
     } answers[] = {
-        {XENMEM_maximum_ram_page, MM_FRAMES - 1}, {XENMEM_machine_memory_map, -EPERM}, {XENMEM_claim_pages, -EPERM},
-        {XENMEM_set_memory_map, -EPERM}, {XENMEM_add_to_physmap, -EACCES}, {XENMEM_get_vnumainfo, -EOPNOTSUPP},
-        {XENMEM_get_sharing_freed_pages, 0}, {63, -ENOSYS},
+        {XENMEM_maximum_ram_page, MM_FRAMES - 1},
+        {XENMEM_machine_memory_map, -EPERM},
+        {XENMEM_claim_pages, -EPERM},
+        {XENMEM_set_memory_map, -EPERM},
+        {XENMEM_add_to_physmap, -EACCES},
+        {XENMEM_get_vnumainfo, -EOPNOTSUPP},
+        {XENMEM_get_sharing_freed_pages, 0},
+        {63, -ENOSYS},
     };
     domid_t self = DOMID_SELF, theirs = 2;
 
@@ -261,8 +267,13 @@ static void questions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(populate_and_decrease), T(reservations_stop_at_the_first_bad_extent), T(what_is_not_given_up),
-        T(exchange_of_any_order), T(exchange_refuses), T(exchange_in_part), T(questions),
+        T(populate_and_decrease),
+        T(reservations_stop_at_the_first_bad_extent),
+        T(what_is_not_given_up),
+        T(exchange_of_any_order),
+        T(exchange_refuses),
+        T(exchange_in_part),
+        T(questions),
 #undef T
     };
 

@@ -1,6 +1,8 @@
-// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c mm/slab.c
 // SPDX-License-Identifier: MIT
-/* The heap of frames and of small objects, the TLB clock, what domains own, and their end with every kind of leftover. */
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
+// sources: mm/descriptors.c mm/walk.c mm/slab.c
+/* The heap of frames and of small objects, the TLB clock, what domains own, and their end with every kind of leftover.
+ */
 #include "mm_host.h"
 #include <cmocka.h>
 
@@ -278,10 +280,17 @@ static void the_end_waits_for_others(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(heap_gives_what_it_has), T(small_objects), T(stale_cpus_are_flushed),
-        T(a_freed_frame_is_flushed_when_given_anew), T(a_frame_is_flushed_between_types),
-        T(frames_are_cleared_and_counted), T(given_up_and_in_use), T(shared_pages_cannot_be_given_up),
-        T(detached_frames_are_nobodys), T(the_end_with_every_leftover), T(the_end_waits_for_others),
+        T(heap_gives_what_it_has),
+        T(small_objects),
+        T(stale_cpus_are_flushed),
+        T(a_freed_frame_is_flushed_when_given_anew),
+        T(a_frame_is_flushed_between_types),
+        T(frames_are_cleared_and_counted),
+        T(given_up_and_in_use),
+        T(shared_pages_cannot_be_given_up),
+        T(detached_frames_are_nobodys),
+        T(the_end_with_every_leftover),
+        T(the_end_waits_for_others),
 #undef T
     };
 

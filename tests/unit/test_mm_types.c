@@ -1,5 +1,6 @@
-// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c
 // SPDX-License-Identifier: MIT
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
+// sources: mm/descriptors.c mm/walk.c
 /* References and types of frames: the state machine, validation at each level, zombies, partial validation, limits. */
 #include "mm_host.h"
 #include <cmocka.h>
@@ -25,7 +26,9 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct page *pg_of(mfn_t m) { return mfn_to_page(m); }
+static struct page *pg_of(mfn_t m) {
+    return mfn_to_page(m);
+}
 
 static int get(mfn_t m, enum page_type type) {
     int rc;
@@ -297,7 +300,9 @@ static void partial_finds_room_for_its_reference(void **state) {
 static struct page *watched;
 static bool usable_early;
 
-static void look(void) { usable_early |= watched && watched->type & TYPE_VALIDATED; }
+static void look(void) {
+    usable_early |= watched && watched->type & TYPE_VALIDATED;
+}
 
 static void no_writer_before_the_flush(void **state) {
     mfn_t m = mm_host_frame(d);
@@ -321,11 +326,20 @@ static void no_writer_before_the_flush(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(a_frame_has_one_type), T(foreign_frames_are_refused), T(bad_entries_undo_the_table),
-        T(upper_levels_have_their_own_rules), T(reserved_slots_are_ignored_and_refused),
-        T(cache_and_global_bits_are_dropped), T(pins_come_and_go_once), T(preemption_at_every_point),
-        T(partial_validation_is_a_state), T(partial_validation_may_fail_later), T(zombies_are_in_nobodys_way),
-        T(counts_have_limits), T(partial_finds_room_for_its_reference), T(no_writer_before_the_flush),
+        T(a_frame_has_one_type),
+        T(foreign_frames_are_refused),
+        T(bad_entries_undo_the_table),
+        T(upper_levels_have_their_own_rules),
+        T(reserved_slots_are_ignored_and_refused),
+        T(cache_and_global_bits_are_dropped),
+        T(pins_come_and_go_once),
+        T(preemption_at_every_point),
+        T(partial_validation_is_a_state),
+        T(partial_validation_may_fail_later),
+        T(zombies_are_in_nobodys_way),
+        T(counts_have_limits),
+        T(partial_finds_room_for_its_reference),
+        T(no_writer_before_the_flush),
 #undef T
     };
 

@@ -1,5 +1,6 @@
-// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c mm/descriptors.c mm/walk.c mm/compose.c
 // SPDX-License-Identifier: MIT
+// sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
+// sources: mm/descriptors.c mm/walk.c mm/compose.c
 /*
  * What guests ask for: entries changed, base pointers, descriptor tables; software walks and copies; CPU roots; which
  * CPUs are made to come out of their guests.
@@ -35,7 +36,9 @@ static int teardown(void **state) {
     return 0;
 }
 
-static int map(u32 slot, mfn_t m, u64 flags) { return mm_host_set(d, s.l[1], slot, mm_pte(m, flags)); }
+static int map(u32 slot, mfn_t m, u64 flags) {
+    return mm_host_set(d, s.l[1], slot, mm_pte(m, flags));
+}
 
 static void entries_replace_what_they_held(void **state) {
     mfn_t a = mm_host_frame(d), b = mm_host_frame(d);
@@ -76,8 +79,10 @@ static void accessed_and_dirty_are_kept_on_demand(void **state) {
 static void an_exact_update_finds_the_entry_changed(void **state) {
     mfn_t a = mm_host_frame(d), b = mm_host_frame(d);
     u64 *entry = &mm_host_table(s.l[1])[4];
-    struct mm_update u = {.entry = maddr(mfn_to_maddr(s.l[1]).a + 32), .value = mm_pte(b, MM_RWP),
-                          .exact = true, .expected = mm_pte(a, MM_RWP)};
+    struct mm_update u = {.entry = maddr(mfn_to_maddr(s.l[1]).a + 32),
+                          .value = mm_pte(b, MM_RWP),
+                          .exact = true,
+                          .expected = mm_pte(a, MM_RWP)};
 
     (void)state;
     assert_int_equal(map(4, a, MM_RWP), 0);
@@ -361,6 +366,21 @@ static void local_descriptors(void **state) {
     assert_int_equal(mm_uses(ldt), 0);
 }
 
+/* A grantee is refused, and does not wait until the granter gets round to its zombie. */
+static void zombies_of_others_are_busy(void **state) {
+    mfn_t theirs = mm_host_frame(other);
+    struct mm_update u = {.entry = mfn_to_maddr(s.l[1]), .value = mm_pte(theirs, MM_RWP)};
+
+    (void)state;
+    assert_int_equal(mm_pin(other, theirs, PT_L1), 0);
+    assert_int_equal(mm_unpin(other, theirs), 0);
+    assert_int_equal(mm_update_entry(d, other, &u), -EBUSY);
+    assert_true(mm_drain(other));
+    assert_int_equal(mm_update_entry(d, other, &u), 0);
+    assert_int_equal(mm_host_set(d, s.l[1], 0, 0), 0);
+    assert_int_equal(mm_refs(theirs), 1);
+}
+
 static void the_dying_get_nothing_new(void **state) {
     mfn_t l1 = mm_host_frame(d);
 
@@ -375,11 +395,22 @@ static void the_dying_get_nothing_new(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(entries_replace_what_they_held), T(accessed_and_dirty_are_kept_on_demand),
-        T(an_exact_update_finds_the_entry_changed), T(writable_and_table_conflict), T(update_by_address),
-        T(bases_hold_their_tables), T(roots_are_composed_anew), T(compose_clears_u_in_the_kernel_half),
-        T(fused_or_split), T(walks), T(copies), T(trapped_writes_find_their_entry), T(descriptors),
-        T(local_descriptors), T(the_dying_get_nothing_new),
+        T(entries_replace_what_they_held),
+        T(accessed_and_dirty_are_kept_on_demand),
+        T(an_exact_update_finds_the_entry_changed),
+        T(writable_and_table_conflict),
+        T(update_by_address),
+        T(bases_hold_their_tables),
+        T(roots_are_composed_anew),
+        T(compose_clears_u_in_the_kernel_half),
+        T(fused_or_split),
+        T(walks),
+        T(copies),
+        T(trapped_writes_find_their_entry),
+        T(descriptors),
+        T(local_descriptors),
+        T(zombies_of_others_are_busy),
+        T(the_dying_get_nothing_new),
 #undef T
     };
 

@@ -78,7 +78,8 @@ static void null_event_callback(void) {
 static void wild_event_callback(void) {
     unsigned port = (unsigned)event_bind_ipi(0);
 
-    hv_set_callbacks(0xffff82d080200000, 0xffff82d080200000, 0xffff82d080200000);
+    if (hv_set_callbacks(0xffff82d080200000, 0xffff82d080200000, 0xffff82d080200000))
+        shutdown(SHUTDOWN_crash); /* refused at once: as good an end */
     hv_set_trap_table(NULL);
     event_unmask(port);
     event_send(port);

@@ -72,6 +72,8 @@ struct vcpu {
     u64 debugreg[8];
     u64 cr0, cr2, cr4;           /* what the guest sees */
     u32 iopl;
+    u64 iobitmap;                /* guest address; a clear bit lets user mode use the port */
+    u32 iobitmap_ports;          /* how many it tells of */
 
     /* Memory: lock: domain->mm_lock for changes */
     mfn_t base;                  /* kernel L4, a type and a plain reference held */
@@ -100,6 +102,8 @@ struct vcpu {
     bool tsc_stamped;
 };
 
+#define NR_WATCHDOGS 2
+
 enum domain_end { END_HALT, END_RESTART };
 
 struct domain {
@@ -113,6 +117,9 @@ struct domain {
     bool dying;                   /* set once, never cleared: its vCPUs do not run again */
     bool shut_down;
     u8 shutdown_code;             /* SHUTDOWN_* */
+    bool shutdown_code_set;       /* by the guest, ahead of the end; lock: lock */
+    struct timer watchdog[NR_WATCHDOGS]; /* lock: lock */
+    u32 watchdogs;                /* which of them are in use */
     u32 pause_count;              /* host pauses, atomic */
     struct spinlock lock;         /* life cycle, vCPU hot-plug, registered areas */
 
@@ -141,7 +148,8 @@ struct domain {
 
 #define DOMAIN_ANY NULL
 
-/* Shared by the hypercall and the emulated MOV to a debug register: 0, -EPERM, -EINVAL. v is the current vCPU. */
+/* Shared by the hypercall, the emulated MOV to a debug register and start contexts: 0, -EPERM, -ENODEV. v: the current
+ * vCPU, or one that does not run. */
 long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value);
 /* Start state of a vCPU that is down (VCPUOP_initialise). d->lock held. -EINVAL, -ERESTART... */
 long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);

@@ -37,8 +37,8 @@ struct page {
                   what the frame last was, and means nothing but that no flush is needed to make it that again. */
     u32 owner; /* domain id + 1, 0: the hypervisor's or free */
     u32 next, prev; /* frames: free list or the owner's page list; lock: heap's, or domain page_lock */
-    u32 aux;   /* by state: no uses, or WRITABLE: TLB clock of the last loss of use; partly validated: next slot; L4: present groups of 16
-                  slots, a bit each; L3: present entries; ZOMBIE: next frame of the list; free: order */
+    u32 aux;   /* by state: no uses, or WRITABLE: TLB clock of the last loss of use; partly validated: next slot; L4:
+                  present groups of 16 slots, a bit each; L3: present entries; ZOMBIE: next frame of the list; free: order */
 };
 
 #define PAGE_REFS 0xfffffffful

@@ -74,7 +74,8 @@ void sched_set_affinity(struct sched_entity *e, u64 affinity, u64 now);
 /* Idempotent. wake: an idle CPU is preferred, its own one first. sleep: if it runs, its CPU is asked to reschedule. */
 void sched_wake(struct sched_entity *e, u64 now);
 void sched_sleep(struct sched_entity *e, u64 now);
-/* (Not sched_yield: that is a function of libc.) The running entity lets all others of its CPU go first. The caller's CPU is asked to reschedule. */
+/* (Not sched_yield: that is a function of libc.) The running entity lets all others of its CPU go first. The caller's CPU
+ * is asked to reschedule. */
 void sched_yield_entity(struct sched_entity *e, u64 now);
 
 /*
