@@ -114,7 +114,7 @@ static void map_direct(void)
     hyp_map(DIRECTMAP_BASE, maddr(0), ALIGN_UP(top_of(true), MiB(2)), PTE_W | PTE_NX);
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
         const struct boot_range *r = &boot_info.range[i];
-        u64 start = ALIGN_UP(MAX(r->start, LOW_LIMIT), PAGE_SIZE), end = ALIGN_DOWN(r->end, PAGE_SIZE);
+        u64 start = ALIGN_DOWN(MAX(r->start, LOW_LIMIT), MiB(2)), end = ALIGN_UP(r->end, MiB(2));
 
         if (r->ram && start < end)
             hyp_map(DIRECTMAP_BASE + start, maddr(start), end - start, PTE_W | PTE_NX);
@@ -130,17 +130,29 @@ static void map_image(void)
     hyp_map(data, maddr(data - HYP_TEXT_BASE), end - data, PTE_NX | PTE_W);
 }
 
-/* Frame-table pages for the frames of each RAM range; a page covers 128 frames. */
+static void map_frame_table_page(u64 page)
+{
+    u64 va = FRAMETABLE_BASE + page * PAGE_SIZE;
+
+    if (frame_table_map[page / 64] >> page % 64 & 1)
+        return;
+    hyp_map(va, virt_to_maddr(boot_memory_page()), PAGE_SIZE, PTE_W | PTE_NX);
+    frame_table_map[page / 64] |= BIT(page % 64);
+}
+
+/* Frame-table pages for the frames of each RAM range. */
 static void map_frame_table(void)
 {
+    u64 pages = (top_of(false) >> PAGE_SHIFT) / FRAMES_PER_TABLE_PAGE + 1, map_size = ALIGN_UP(pages / 8 + 8, PAGE_SIZE);
+
+    frame_table_map = maddr_to_virt(maddr(take(map_size)));
+    memset(frame_table_map, 0, map_size);
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
         const struct boot_range *r = &boot_info.range[i];
-        u64 first = ALIGN_DOWN(FRAMETABLE_BASE + (r->start >> PAGE_SHIFT) * sizeof(struct page), PAGE_SIZE);
-        u64 last = FRAMETABLE_BASE + (r->end >> PAGE_SHIFT) * sizeof(struct page);
+        u64 first = (r->start >> PAGE_SHIFT) / FRAMES_PER_TABLE_PAGE;
 
-        for (u64 va = first; r->ram && va < last; va += PAGE_SIZE)
-            if (!hyp_is_mapped(va))
-                hyp_map(va, virt_to_maddr(boot_memory_page()), PAGE_SIZE, PTE_W | PTE_NX);
+        for (u64 page = first; r->ram && page * FRAMES_PER_TABLE_PAGE < r->end >> PAGE_SHIFT; page++)
+            map_frame_table_page(page);
     }
     frame_table_max = top_of(false) >> PAGE_SHIFT;
 }

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Where the hypervisor keeps its view of memory: direct map, frame table, machine-to-physical table. Host tests bring
 // arrays of their own in place of this file.
-#include <pv/boot.h>
+#include <pv/boot_memory.h>
 #include <pv/mm.h>
 #include <pv/x86.h>
 
 struct page *frame_table = (struct page *)FRAMETABLE_BASE;
 u64 frame_table_max;
 
+u64 *frame_table_map;
+
+/* Frames beside RAM in the same page of the frame table count as valid; they have no owner and no references. */
 bool mfn_valid(mfn_t m)
 {
-    u64 a = m.n << PAGE_SHIFT;
+    u64 page = m.n / FRAMES_PER_TABLE_PAGE;
 
-    if (m.n >= frame_table_max)
-        return false;
-    for (u32 i = 0; i < boot_info.nr_ranges; i++)
-        if (boot_info.range[i].ram && a >= boot_info.range[i].start && a + PAGE_SIZE <= boot_info.range[i].end)
-            return true;
-    return false;
+    return m.n < frame_table_max && frame_table_map[page / 64] >> (page % 64) & 1;
 }
 
 void *maddr_to_virt(maddr_t ma) { return (void *)(DIRECTMAP_BASE + ma.a); }

@@ -55,11 +55,25 @@ void entry_put(enum page_type table, u64 entry)
     page_put(pg);
 }
 
+/* The first present entry from slot i on, or end. Most tables are nearly empty: whole groups of 8 are passed over. */
+static u32 next_present(const u64 *t, u32 i, u32 end)
+{
+    while (i < end) {
+        if (!(i & 7) && !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
+            i += 8;
+        else if (t[i] & PTE_P)
+            break;
+        else
+            i++;
+    }
+    return MIN(i, end);
+}
+
 void table_put_entries(struct page *pg, enum page_type type, u32 end)
 {
     const u64 *table = page_to_virt(pg);
 
-    for (u32 i = 0; i < end; i++)
+    for (u32 i = next_present(table, 0, end); i < end; i = next_present(table, i + 1, end))
         if (!(type == PT_L4 && slot_is_reserved(i)))
             entry_put(type, table[i]);
 }
@@ -71,21 +85,21 @@ int table_get_entries(struct page *pg, enum page_type type, struct domain *owner
 {
     u64 *table = page_to_virt(pg);
 
-    for (u32 i = pg->aux; i < 512; i++) {
+    for (u32 i = next_present(table, pg->aux, 512); i < 512; i = next_present(table, i + 1, 512)) {
         u64 entry = table[i];
         int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(type, &entry, owner);
 
-        if (rc && rc != -ERESTART) {
+        if (rc == -ERESTART || (!rc && stop_after(type, i))) {
+            table[i] = rc ? table[i] : entry;
+            pg->aux = rc ? i : i + 1;
+            return -ERESTART;
+        }
+        if (rc) {
             table_put_entries(pg, type, i);
             return rc;
         }
-        pg->aux = rc ? i : i + 1;
-        if (rc)
-            return rc;
         if (entry != table[i])
             table[i] = entry;
-        if (entry & PTE_P && stop_after(type, i))
-            return -ERESTART;
     }
     return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef PV_BOOT_MEMORY_H
 #define PV_BOOT_MEMORY_H
 
+#include <pv/mm.h>
 #include <pv/types.h>
 
 /* Builds everything that depends on the amount of RAM: direct map, frame table, M2P; loads the hypervisor root. */
@@ -15,6 +16,9 @@ void *boot_memory_page(void);
 void boot_memory_finish(void);
 /* The modules are used up: their memory goes to the heap. */
 void boot_memory_free_modules(void);
+/* A bit for each page of the frame table that exists; such a page covers this many frames. */
+#define FRAMES_PER_TABLE_PAGE (PAGE_SIZE / sizeof(struct page))
+extern u64 *frame_table_map;
 /* RAM in all, in bytes. */
 extern u64 boot_memory_total;
 
