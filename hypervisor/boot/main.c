@@ -74,6 +74,7 @@ static void __noreturn switch_stack(struct cpu *c)
 
 void boot_main(u32 kind, u64 info)
 {
+    const char *value;
     struct cpu *c;
 
     boot_l4[GATE_SLOT] = boot_gate_slot();
@@ -86,6 +87,7 @@ void boot_main(u32 kind, u64 info)
     boot_memory_finish();
     platform_init(maddr(boot_info.rsdp));
     gate_build_idt();
+    gate_fast_path_off = boot_option("fastpath", &value) == 3 && !strncmp(value, "off", 3);
     c = cpu_create(platform.cpu[0].apic_id, platform.cpu[0].acpi_id);
     if (!c)
         panic("not enough memory for the boot CPU's tables");

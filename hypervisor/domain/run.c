@@ -90,7 +90,7 @@ static void refresh_gate(struct cpu *c, struct vcpu *v)
 /* An NMI or an event that the guest kernel can take now. */
 static bool nmi_due(const struct vcpu *v) { return READ_ONCE(v->nmi_pending) && !v->nmi_masked; }
 
-static bool event_due(const struct vcpu *v) { return v->event.rip && vcpu_event_pending(v); }
+static bool event_due(const struct vcpu *v) { return vcpu_event_pending(v); }
 
 /* What the vCPU must have before its guest goes on. False: it does not go on now. */
 static bool prepare(struct cpu *c, struct vcpu *v)
@@ -118,6 +118,7 @@ static void leave(struct cpu *c, struct vcpu *v)
     struct regs *r = vcpu_regs(v);
 
     v->gate->kernel_mode = v->kernel_mode;
+    gate_set_fast_path(c, v);
     if (v->kernel_mode) {
         r->cs = SEL_KERNEL_CS;
         r->ss = SEL_KERNEL_DS;
@@ -126,11 +127,11 @@ static void leave(struct cpu *c, struct vcpu *v)
         r->ss |= 3;
     }
     r->rflags = trap_clean_rflags(r->rflags);
-    /* From here on this CPU counts as one that holds translations; requests posted before are seen below, later ones
-     * come with an interrupt. */
+    /* From here on this CPU counts as one that holds translations; requests and events posted before are seen below,
+     * later ones come with an interrupt. */
     c->tlb_clock = tlb_clock_now();
     __atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
-    if (READ_ONCE(c->requests)) {
+    if (READ_ONCE(c->requests) || event_due(v) || nmi_due(v)) {
         __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
         return; /* with the mode and registers as they are: nothing was loaded */
     }

@@ -91,6 +91,14 @@ vector = 0
     jmp gate_paranoid
     .elseif (vector == 1)
     jmp gate_debug
+    .elseif (vector == 0)
+    jmp gate_trap_de
+    .elseif (vector == 3)
+    jmp gate_trap_bp
+    .elseif (vector == 14)
+    jmp gate_trap_pf
+    .elseif (vector == 0x80)
+    jmp gate_trap_80
     .else
     jmp gate_common
     .endif
@@ -114,9 +122,17 @@ gate_slow_path:
     jmp *%rax
 
 from_host:
-    leaq gate_iretq(%rip), %rax
-    cmpq %rax, R_RIP(%rsp)
+    movq R_RIP(%rsp), %rax
+    leaq fast_code(%rip), %rcx
+    cmpq %rcx, %rax
+    jb not_in_gate
+    leaq fast_code_end(%rip), %rcx
+    cmpq %rcx, %rax
+    jb fault_in_fast_path
+    leaq gate_iretq(%rip), %rcx
+    cmpq %rcx, %rax
     je iret_fault
+not_in_gate:
     movq %rsp, %rdi
     HYP trap_from_host
     call *%rax
@@ -132,7 +148,264 @@ iret_fault:
     HYP trap_iret_fault
     jmp *%rax
 
-/* --- SYSCALL: %rcx = rip, %r11 = rflags, %rsp and all else the guest's; interrupts are off (SFMASK) --- */
+/* --- a fast path touched guest memory that is not there: undo it, and let the slow path find out what is wrong --- */
+fault_in_fast_path:
+    leaq fixups(%rip), %rcx
+1:  cmpq (%rcx), %rax
+    jb 2f
+    addq $16, %rcx
+    jmp 1b
+2:  movq 8(%rcx), %rax
+    movq %rax, R_RIP(%rsp)
+    RESTORE_REGS
+    iretq
+
+    .balign 8
+/* Ends of the regions of fast_code, in order, and where to go on from a fault in each. */
+fixups:
+    .quad GATE_ADDRESS(fast_user_end), GATE_ADDRESS(fast_user_undo)
+    .quad GATE_ADDRESS(fast_iret_end), GATE_ADDRESS(fast_iret_undo)
+    .quad GATE_ADDRESS(fast_pf_end), GATE_ADDRESS(fast_pf_undo)
+    .quad GATE_ADDRESS(fast_bp_end), GATE_ADDRESS(fast_bp_undo)
+    .quad GATE_ADDRESS(fast_de_end), GATE_ADDRESS(fast_de_undo)
+    .quad GATE_ADDRESS(fast_80_end), GATE_ADDRESS(fast_80_undo)
+
+/*
+ * --- SYSCALL: %rcx = rip, %r11 = rflags, %rsp and all else the guest's; interrupts are off (SFMASK) ---
+ *
+ * From user mode of a fused vCPU, the guest kernel's own syscall entry is next, with this on its stack:
+ *
+ *     -8 ss   -16 rsp   -24 rflags   -32 cs   -40 rip   -48 r11   -56 rcx
+ *
+ * Trust: the mode flag and the upcall mask are the guest kernel's to falsify, and concern itself alone. The stack and the
+ * entry come from the constants, where the hypervisor put them after checking that they are the guest's addresses; a
+ * write that faults is undone. The frame for IRETQ is made of constants.
+ */
+#define S_RAX GATE_VCPU + GATE_VCPU_SCRATCH
+#define S_RCX GATE_VCPU + GATE_VCPU_SCRATCH + 8
+#define S_RDX GATE_VCPU + GATE_VCPU_SCRATCH + 16
+#define S_RSP GATE_VCPU + GATE_VCPU_SCRATCH + 24
+#define S_CR2 GATE_VCPU + GATE_VCPU_SCRATCH + 32
+#define REGS_END GATE_VCPU + 4096
+
+    .balign 16
+    .globl gate_syscall
+gate_syscall:
+    cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
+    jne syscall_from_kernel
+    movq %rsp, G(S_RSP)
+    movq %rax, G(S_RAX)
+    movq %rcx, G(S_RCX)
+    leaq G(REGS_END), %rsp
+fast_code:
+    movq G(GATE_CONST + GATE_CONST_INFO), %rax
+    cmpb $0, INFO_MASK(%rax)
+    jne fast_user_undo
+    cmpq $0, G(GATE_CONST + GATE_CONST_SYSCALL)
+    je fast_user_undo
+    movq G(GATE_CONST + GATE_CONST_KERNEL_SP), %rax
+    movq %rcx, -56(%rax)
+    movq %r11, -48(%rax)
+    movq %rcx, -40(%rax)
+    movq $SEL_USER_CS64, -32(%rax)
+    movq %r11, -24(%rax)
+    movq G(S_RSP), %rcx
+    movq %rcx, -16(%rax)
+    movq $SEL_USER_DS, -8(%rax)
+fast_user_end:
+    movq G(GATE_CONST + GATE_CONST_INFO), %rcx
+    movb $1, INFO_MASK(%rcx)
+    movb $1, G(GATE_VCPU + GATE_VCPU_MODE)
+    leaq -56(%rax), %rcx
+    pushq $SEL_KERNEL_DS
+    pushq %rcx
+    pushq $GATE_RFLAGS_ALWAYS
+    pushq $SEL_KERNEL_CS
+    pushq G(GATE_CONST + GATE_CONST_SYSCALL)
+    movq G(S_RAX), %rax
+    movq G(S_RCX), %rcx
+    swapgs
+    jmp gate_iretq
+
+/*
+ * --- the iret hypercall: %rsp points at the guest's frame ---
+ *
+ *     +64 ss  +56 rsp  +48 rflags  +40 cs  +32 rip  +24 flags  +16 rcx  +8 r11  +0 rax
+ *
+ * Taken when the frame enables upcalls and none is pending. Trust: the frame is copied to the gate page, where no other
+ * vCPU can reach it, before IRETQ reads it; its selectors get RPL 3, or are constants for the kernel; its flags are masked;
+ * what else may be wrong with it faults at gate_iretq.
+ */
+syscall_from_kernel:
+    cmpl $23, %eax
+    jne syscall_slow
+    movq %rsp, %rcx
+    leaq G(REGS_END), %rsp
+fast_iret_begin:
+    cmpq $0, G(GATE_CONST + GATE_CONST_IRET)
+    je fast_iret_undo
+    movl 48(%rcx), %eax
+    testl $0x200, %eax
+    jz fast_iret_undo
+    movq G(GATE_CONST + GATE_CONST_INFO), %r11
+    movb $0, INFO_MASK(%r11)
+    cmpb $0, INFO_PENDING(%r11)
+    jne fast_iret_undo
+    andl $GATE_RFLAGS_ALLOWED, %eax
+    orl $GATE_RFLAGS_ALWAYS, %eax
+    movzwl 40(%rcx), %r11d
+    notl %r11d
+    testl $3, %r11d
+    jnz fast_iret_to_kernel
+    notl %r11d
+    pushq 64(%rcx)
+    orb $3, (%rsp)
+    pushq 56(%rcx)
+    pushq %rax
+    pushq %r11
+    pushq 32(%rcx)
+    movq (%rcx), %rax
+    movq 8(%rcx), %r11
+    movq 16(%rcx), %rcx
+    movb $0, G(GATE_VCPU + GATE_VCPU_MODE)
+    swapgs
+    jmp gate_iretq
+fast_iret_to_kernel:
+    pushq $SEL_KERNEL_DS
+    pushq 56(%rcx)
+    pushq %rax
+    pushq $SEL_KERNEL_CS
+    pushq 32(%rcx)
+    movq (%rcx), %rax
+    movq 8(%rcx), %r11
+    movq 16(%rcx), %rcx
+    jmp gate_iretq
+fast_iret_end:
+
+/*
+ * --- exceptions that are the guest's own: its handler is next, with this on its kernel stack ---
+ *
+ *     -8 ss  -16 rsp  -24 rflags  -32 cs  -40 rip  [-48 error code]  then r11, rcx
+ *
+ * %rsp is at the error code in the register block. From user mode the stack is that of the constants; from the kernel it is
+ * its own, which must not lie in slots 256-271: with ring 0's rights we could write to the gate's pages there. (Shifted
+ * right by 43, all of their addresses are -16.) A kernel's write to a present page may be to a page table: slow.
+ */
+.macro BOUNCE name, entry, has_error, is_page_fault
+    .balign 16
+gate_trap_\name:
+    testb $3, 16(%rsp)
+    jz gate_common
+    movq %rax, G(S_RAX)
+    movq %rcx, G(S_RCX)
+    movq %rdx, G(S_RDX)
+    .if \is_page_fault
+    movq %cr2, %rdx
+    movq %rdx, G(S_CR2)
+    .endif
+fast_\name\()_begin:
+    cmpq $0, G(GATE_CONST + \entry)
+    je fast_\name\()_undo
+    movq G(GATE_CONST + GATE_CONST_INFO), %rcx
+    cmpb $0, INFO_MASK(%rcx)
+    jne fast_\name\()_undo
+    movl 16(%rsp), %edx
+    testb $2, %dl
+    jz 1f
+    /* From ring 3: user mode, unless the kernel went there by itself. */
+    cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
+    jne fast_\name\()_undo
+    movq G(GATE_CONST + GATE_CONST_KERNEL_SP), %rax
+    movq %rdx, -32(%rax)
+    movl 40(%rsp), %edx
+    movq %rdx, -8(%rax)
+    jmp 2f
+1:  .if \is_page_fault
+    movl (%rsp), %edx
+    notl %edx
+    testb $3, %dl
+    jz fast_\name\()_undo
+    .endif
+    movq 32(%rsp), %rax
+    movq %rax, %rdx
+    sarq $43, %rdx
+    cmpq $-16, %rdx
+    je fast_\name\()_undo
+    andq $-16, %rax
+    movq $SEL_USER_CS64 - 3, -32(%rax)
+    movq $SEL_USER_DS, -8(%rax)
+2:  movq 32(%rsp), %rdx
+    movq %rdx, -16(%rax)
+    movq 24(%rsp), %rdx
+    movq %rdx, -24(%rax)
+    movq 8(%rsp), %rdx
+    movq %rdx, -40(%rax)
+    .if \has_error
+    movl (%rsp), %edx
+    movq %rdx, -48(%rax)
+    subq $8, %rax
+    .endif
+    movq %r11, -48(%rax)
+    movq G(S_RCX), %rdx
+    movq %rdx, -56(%rax)
+fast_\name\()_end:
+    .if \is_page_fault
+    movq G(S_CR2), %rdx
+    movq %rdx, INFO_CR2(%rcx)
+    .endif
+    movb $1, INFO_MASK(%rcx)
+    leaq -56(%rax), %rax
+    movq G(GATE_CONST + \entry), %rdx
+    movq %rdx, 8(%rsp)
+    testb $2, 16(%rsp)
+    jz 3f
+    movb $1, G(GATE_VCPU + GATE_VCPU_MODE)
+    swapgs
+3:  movq $SEL_KERNEL_CS, 16(%rsp)
+    andq $~GATE_RFLAGS_CLEARED, 24(%rsp)
+    movq %rax, 32(%rsp)
+    movq $SEL_KERNEL_DS, 40(%rsp)
+    movq G(S_RAX), %rax
+    movq G(S_RCX), %rcx
+    movq G(S_RDX), %rdx
+    addq $8, %rsp
+    jmp gate_iretq
+.endm
+
+/* Undoing: registers as the entry found them, then the slow path. */
+.macro BOUNCE_UNDO name, is_page_fault
+fast_\name\()_undo:
+    .if \is_page_fault
+    movq G(S_CR2), %rdx
+    movq %rdx, %cr2
+    .endif
+    movq G(S_RAX), %rax
+    movq G(S_RCX), %rcx
+    movq G(S_RDX), %rdx
+    jmp gate_common
+.endm
+
+    BOUNCE pf, GATE_CONST_TRAP_PF, 1, 1
+    BOUNCE bp, GATE_CONST_TRAP_BP, 0, 0
+    BOUNCE de, GATE_CONST_TRAP_DE, 0, 0
+    BOUNCE 80, GATE_CONST_TRAP_80, 0, 0
+fast_code_end:
+
+    BOUNCE_UNDO pf, 1
+    BOUNCE_UNDO bp, 0
+    BOUNCE_UNDO de, 0
+    BOUNCE_UNDO 80, 0
+
+fast_user_undo:
+    movq G(S_RAX), %rax
+    movq G(S_RCX), %rcx
+    movq G(S_RSP), %rsp
+    jmp syscall_slow
+fast_iret_undo:
+    movq %rcx, %rsp
+    movl $23, %eax
+
+/* The whole register block, and then C. */
 .macro SYSCALL_ENTRY cs_selector, how
     movq %rsp, G(GATE_VCPU + GATE_VCPU_REGS + 152)
     leaq G(GATE_VCPU + GATE_VCPU_REGS + 152), %rsp
@@ -146,9 +419,7 @@ iret_fault:
     jmp gate_slow_path
 .endm
 
-    .balign 16
-    .globl gate_syscall
-gate_syscall:
+syscall_slow:
     SYSCALL_ENTRY SEL_USER_CS64, VEC_SYSCALL
     .balign 16
     .globl gate_syscall32

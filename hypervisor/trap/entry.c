@@ -148,6 +148,7 @@ void trap_iret_fault(struct regs *fault)
     c->tlb_clock = tlb_clock_now();
     /* The frame IRETQ refused is where it was; the other registers were loaded when it faulted. */
     memcpy(r, &copy, offsetof(struct regs, error_code));
+    v->kernel_mode = v->gate->kernel_mode;
     v->count[COUNT_EXCEPTION]++;
     trap_inject(v, (u8)fault->vector, fault->error_code);
     run_loop();

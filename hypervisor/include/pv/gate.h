@@ -51,8 +51,28 @@
 #define GATE_CONST_HYP_RSP 8
 #define GATE_CONST_NMI_RSP 16
 #define GATE_CONST_CPU 24
+#define GATE_CONST_INFO 32
+#define GATE_CONST_KERNEL_SP 40
+#define GATE_CONST_SYSCALL 48
+#define GATE_CONST_IRET 56
+#define GATE_CONST_TRAP_PF 64
+#define GATE_CONST_TRAP_BP 72
+#define GATE_CONST_TRAP_DE 80
+#define GATE_CONST_TRAP_80 88
 #define GATE_VCPU_REGS (4096 - 168)
 #define GATE_VCPU_MODE 0
+#define GATE_VCPU_SCRATCH 8
+
+/* Members of vcpu_info that the fast path uses; checked against the ABI in gate/fast.c. */
+#define INFO_PENDING 0
+#define INFO_MASK 1
+#define INFO_CR2 16
+
+/* What a guest may choose of RFLAGS in a frame that is loaded: status flags, DF, TF, RF, AC, ID. */
+#define GATE_RFLAGS_ALLOWED 0x250dd5
+#define GATE_RFLAGS_ALWAYS 0x202
+/* Flags that do not survive the entry into a handler: TF, NT, RF, VM, AC, DF. */
+#define GATE_RFLAGS_CLEARED 0x74500
 
 #ifndef __ASSEMBLER__
 #include <pv/cpu.h>
@@ -66,12 +86,18 @@ struct gate_const {
     u64 hyp_rsp;
     u64 nmi_rsp;
     struct cpu *cpu;
+    /* For the fast path: this vCPU's, written at each way back to its guest. An entry of 0 sends its users to the slow
+     * path. */
+    u64 info;      /* where its vcpu_info is, in GATE_INFO */
+    u64 kernel_sp; /* end of the kernel's stack for entries from user mode, aligned */
+    u64 syscall, iret, trap_pf, trap_bp, trap_de, trap_80;
 };
 
 /* The vCPU's gate page: the guest kernel can write all of it. */
 struct gate_vcpu {
     u64 kernel_mode; /* 1: what the vCPU runs is its kernel; the C code keeps its own copy while in the hypervisor */
-    u8 pad[4096 - 8 - sizeof(struct regs)];
+    u64 scratch[5];  /* the fast path's, between two of its instructions */
+    u8 pad[4096 - 48 - sizeof(struct regs)];
     struct regs regs;
 };
 
@@ -79,6 +105,10 @@ struct gate_vcpu {
 bool gate_init_cpu(struct cpu *c);
 /* Maps the vCPU's gate page, vcpu_info page, GDT and LDT frames into this CPU's gate slot; NULL: none. */
 void gate_map_vcpu(struct cpu *c, struct vcpu *v);
+/* Tells the fast path of this CPU about the vCPU it is going to run. */
+void gate_set_fast_path(struct cpu *c, struct vcpu *v);
+/* The boot option fastpath=off was given: every entry takes the slow path. */
+extern bool gate_fast_path_off;
 /* Loads the guest root and the registers of the vCPU's gate page. Does not return. */
 void gate_exit(u64 cr3) __noreturn;
 /* Fills 4096 bytes with the hypercall page of the ABI. */
