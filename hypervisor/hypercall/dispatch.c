@@ -3,6 +3,9 @@
 #include "internal.h"
 
 #include <pv/trap.h>
+#include <xen/domctl.h>
+#include <xen/platform.h>
+#include <xen/sysctl.h>
 
 static const hypercall_fn table[] = {
     [__HYPERVISOR_set_trap_table] = hc_set_trap_table,
@@ -35,9 +38,9 @@ static const hypercall_fn table[] = {
     [__HYPERVISOR_callback_op] = hc_callback_op,
     [__HYPERVISOR_event_channel_op] = hc_event_channel_op,
     [__HYPERVISOR_physdev_op] = hc_physdev_op,
-    [__HYPERVISOR_sysctl] = hc_refused,
-    [__HYPERVISOR_domctl] = hc_refused,
-    [__HYPERVISOR_platform_op] = hc_refused,
+    [__HYPERVISOR_sysctl] = hc_sysctl,
+    [__HYPERVISOR_domctl] = hc_domctl,
+    [__HYPERVISOR_platform_op] = hc_platform_op,
 };
 
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg)
@@ -47,12 +50,32 @@ long hypercall_call(struct vcpu *v, u64 number, u64 *arg)
     return table[number](v, arg);
 }
 
-/* Control operations of a domain that is not the control domain. */
-long hc_refused(struct vcpu *v, u64 *arg)
+/* Control operations of a domain that is not the control domain. All begin with a command and a version. */
+static long refuse_control(u64 at, u32 version)
+{
+    u32 head[2];
+
+    if (copy_from_guest(head, gva(at), sizeof(head)))
+        return -EFAULT;
+    return head[1] == version ? -EPERM : -EACCES;
+}
+
+long hc_sysctl(struct vcpu *v, u64 *arg)
 {
     (void)v;
-    (void)arg;
-    return -EPERM;
+    return refuse_control(arg[0], XEN_SYSCTL_INTERFACE_VERSION);
+}
+
+long hc_domctl(struct vcpu *v, u64 *arg)
+{
+    (void)v;
+    return refuse_control(arg[0], XEN_DOMCTL_INTERFACE_VERSION);
+}
+
+long hc_platform_op(struct vcpu *v, u64 *arg)
+{
+    (void)v;
+    return refuse_control(arg[0], XENPF_INTERFACE_VERSION);
 }
 
 #define SYSCALL_LENGTH 2

@@ -43,7 +43,9 @@ long hc_physdev_op_compat(struct vcpu *v, u64 *arg);
 long hc_sched_op_compat(struct vcpu *v, u64 *arg);
 long hc_nmi_op(struct vcpu *v, u64 *arg);
 long hc_watchdog(struct vcpu *v, gva_t at);
-long hc_refused(struct vcpu *v, u64 *arg);
+long hc_sysctl(struct vcpu *v, u64 *arg);
+long hc_domctl(struct vcpu *v, u64 *arg);
+long hc_platform_op(struct vcpu *v, u64 *arg);
 
 /* XENMEM_exchange, memory_exchange.c. */
 long hc_memory_exchange(struct vcpu *v, gva_t at);

@@ -11,27 +11,41 @@ struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error)
 {
     if (id == DOMID_SELF || id == v->domain->id)
         return v->domain;
-    *error = -EPERM;
+    *error = domain_by_id(id) || id >= DOMID_FIRST_RESERVED ? -EPERM : -ESRCH;
     return NULL;
 }
 
 bool hc_guest_address_ok(u64 a) { return is_canonical(a) && (a < 0xffff800000000000ul || a >= 0xffff880000000000ul); }
 
-/* Adds what this call did to *done, if the guest wants to know. */
-static long report_done(u64 done_at, u64 count, u32 before)
+/* Adds what this call did to *done, if the guest wants to know, and gives a place where that can be written. */
+static void report_done(u64 done_at, u64 count, u32 before)
 {
     u32 done = (u32)count + before;
 
-    return done_at && copy_to_guest(gva(done_at), &done, sizeof(done)) ? -EFAULT : 0;
+    if (done_at)
+        (void)copy_to_guest(gva(done_at), &done, sizeof(done));
 }
 
-static long done_before(u64 *count, u64 done_at, u32 *before)
+static u32 done_before(u64 *count, u64 done_at)
 {
-    *before = 0;
+    u32 before = 0;
+
     if (!(*count & PREEMPTED))
         return 0;
     *count &= ~(u64)PREEMPTED;
-    return done_at && copy_from_guest(before, gva(done_at), sizeof(*before)) ? -EFAULT : 0;
+    return done_at && copy_from_guest(&before, gva(done_at), sizeof(before)) ? 0 : before;
+}
+
+/* mmu_update's last argument. Frames of real devices are nobody's here, so each entry that names one is invalid. */
+static long check_domains(struct vcpu *v, u32 foreign)
+{
+    long rc = -EPERM;
+
+    if (foreign >> 16 && !hc_domain_of(v, (domid_t)((foreign >> 16) - 1), &rc))
+        return rc;
+    if ((domid_t)foreign == DOMID_IO)
+        return -EINVAL;
+    return hc_domain_of(v, (domid_t)foreign, &rc) ? 0 : rc;
 }
 
 static long one_update(struct domain *d, const struct mmu_update *req)
@@ -82,16 +96,13 @@ static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done)
 long hc_mmu_update(struct vcpu *v, u64 *arg)
 {
     u64 count = (u32)arg[1], done = 0;
-    u32 before;
-    long rc = done_before(&count, arg[2], &before);
+    u32 before = done_before(&count, arg[2]);
+    long rc = check_domains(v, (u32)arg[3]);
 
     if (rc)
         return rc;
-    if ((u32)arg[3] >> 16 || !hc_domain_of(v, (domid_t)arg[3], &rc))
-        return (u32)arg[3] >> 16 ? -EPERM : rc;
     rc = run_updates(v, arg[0], count, &done);
-    if (report_done(arg[2], done, before))
-        return -EFAULT;
+    report_done(arg[2], done, before);
     if (rc == -ERESTART) {
         arg[0] += done * sizeof(struct mmu_update);
         arg[1] = (count - done) | PREEMPTED;
@@ -193,9 +204,19 @@ static long flush_multi(struct vcpu *v, const struct mmuext_op *op)
     u64 mask;
     long rc = mask_of_vcpus(v->domain, (u64)op->arg2.vcpumask.p, &mask);
 
-    if (!rc)
-        cpu_flush_guests(mask);
-    return rc;
+    if (rc)
+        return -EINVAL;
+    cpu_flush_guests(mask);
+    return 0;
+}
+
+static long set_ldt(struct vcpu *v, const struct mmuext_op *op)
+{
+    if (!op->arg2.nr_ents)
+        return mm_set_ldt(v, gva(0), 0);
+    if (op->arg2.nr_ents > 8192 || !hc_guest_address_ok(op->arg1.linear_addr))
+        return -EINVAL;
+    return mm_set_ldt(v, gva(op->arg1.linear_addr), op->arg2.nr_ents);
 }
 
 static long one_ext(struct vcpu *v, const struct mmuext_op *op)
@@ -224,13 +245,12 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op)
     case MMUEXT_INVLPG_ALL:
         cpu_flush_guests(mask_of_all_vcpus(d));
         return 0;
-    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE: /* both are for owners of devices */
+        return -EACCES;
     case MMUEXT_FLUSH_CACHE_GLOBAL:
-        return -EPERM; /* for owners of devices */
+        return -EINVAL;
     case MMUEXT_SET_LDT:
-        if (op->arg2.nr_ents > 8192 || !hc_guest_address_ok(op->arg1.linear_addr))
-            return -EINVAL;
-        return mm_set_ldt(v, gva(op->arg1.linear_addr), op->arg2.nr_ents);
+        return set_ldt(v, op);
     case MMUEXT_CLEAR_PAGE:
         return copy_page(d, mfn(op->arg1.mfn), mfn(~0ul));
     case MMUEXT_COPY_PAGE:
@@ -264,16 +284,13 @@ static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done)
 long hc_mmuext_op(struct vcpu *v, u64 *arg)
 {
     u64 count = (u32)arg[1], done = 0;
-    u32 before;
-    long rc = done_before(&count, arg[2], &before);
+    u32 before = done_before(&count, arg[2]);
+    long rc = -EPERM;
 
-    if (rc)
-        return rc;
     if (!hc_domain_of(v, (domid_t)arg[3], &rc))
         return rc;
     rc = run_exts(v, arg[0], count, &done);
-    if (report_done(arg[2], done, before))
-        return -EFAULT;
+    report_done(arg[2], done, before);
     if (rc == -ERESTART) {
         arg[0] += done * sizeof(struct mmuext_op);
         arg[1] = (count - done) | PREEMPTED;

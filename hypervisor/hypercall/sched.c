@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sched_op, set_timer_op, event_channel_op, console_io, physdev_op: the calls that mostly pass on to a room.
+// sched_op, set_timer_op, event_channel_op, console_io: the calls that mostly pass on to a room.
 #include "internal.h"
 
 #include <pv/console.h>
@@ -42,6 +42,17 @@ static long shutdown_code(struct vcpu *v, gva_t at)
     return 0;
 }
 
+/* For control domains. */
+static long remote_shutdown(struct vcpu *v, gva_t at)
+{
+    struct sched_remote_shutdown s;
+    long rc = -EPERM;
+
+    if (copy_from_guest(&s, at, sizeof(s)))
+        return -EFAULT;
+    return hc_domain_of(v, s.domain_id, &rc) ? -EPERM : rc;
+}
+
 #define MAX_POLL_PORTS 128
 
 static long poll(struct vcpu *v, gva_t at)
@@ -73,7 +84,7 @@ long hc_sched_op(struct vcpu *v, u64 *arg)
     case SCHEDOP_block: return block(v);
     case SCHEDOP_shutdown: return shutdown(v, gva(arg[1]));
     case SCHEDOP_poll: return poll(v, gva(arg[1]));
-    case SCHEDOP_remote_shutdown: return -EPERM;
+    case SCHEDOP_remote_shutdown: return remote_shutdown(v, gva(arg[1]));
     case SCHEDOP_shutdown_code: return shutdown_code(v, gva(arg[1]));
     case SCHEDOP_watchdog: return hc_watchdog(v, gva(arg[1]));
     case SCHEDOP_pin_override: return -EPERM;
@@ -134,51 +145,13 @@ static long console_read_guest(struct vcpu *v, u64 *arg)
 long hc_console_io(struct vcpu *v, u64 *arg)
 {
     arg[1] = (u32)arg[1];
-    if ((arg[0] == CONSOLEIO_write || arg[0] == CONSOLEIO_read) && !v->domain->privileged)
+    if (!v->domain->privileged)
         return -EPERM;
     if (arg[1] >> 31)
         return -EINVAL;
     switch (arg[0]) {
     case CONSOLEIO_write: return console_write_guest(v, arg);
     case CONSOLEIO_read: return console_read_guest(v, arg);
-    default: return -ENOSYS;
-    }
-}
-
-static long set_iopl(struct vcpu *v, gva_t at)
-{
-    struct physdev_set_iopl p;
-
-    if (copy_from_guest(&p, at, sizeof(p)))
-        return -EFAULT;
-    if (p.iopl > 3)
-        return -EINVAL;
-    v->iopl = p.iopl;
-    return 0;
-}
-
-#define MAX_PORTS 65536
-
-/* Ports that user mode may use. None is the guest's, so it reads ones there instead of faulting. */
-static long set_iobitmap(struct vcpu *v, gva_t at)
-{
-    struct physdev_set_iobitmap p;
-
-    if (copy_from_guest(&p, at, sizeof(p)))
-        return -EFAULT;
-    if (p.nr_ports > MAX_PORTS || !hc_guest_address_ok((u64)p.bitmap.p))
-        return -EINVAL;
-    v->iobitmap = (u64)p.bitmap.p;
-    v->iobitmap_ports = p.nr_ports;
-    return 0;
-}
-
-/* What a guest without devices may ask. arg: command, structure */
-long hc_physdev_op(struct vcpu *v, u64 *arg)
-{
-    switch (arg[0]) {
-    case PHYSDEVOP_set_iopl: return set_iopl(v, gva(arg[1]));
-    case PHYSDEVOP_set_iobitmap: return set_iobitmap(v, gva(arg[1]));
     default: return -ENOSYS;
     }
 }

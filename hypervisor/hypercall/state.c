@@ -151,6 +151,8 @@ long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value)
 
     if (i < 0)
         return -ENODEV;
+    if ((i == 6 || i == 7) && value >> 32)
+        return -EINVAL;
     if ((i < 4 && !hc_guest_address_ok(value)) || (i == 7 && !dr7_ok(value)))
         return -EPERM;
     if (i == 6)

@@ -60,11 +60,11 @@ long hc_xen_version(struct vcpu *v, u64 *arg)
     case XENVER_changeset: return put_text(arg[1], "paravane " PARAVANE_VERSION, sizeof(xen_changeset_info_t));
     case XENVER_platform_parameters: return put(arg[1], &parameters, sizeof(parameters));
     case XENVER_get_features: return get_features(arg[1]);
-    case XENVER_pagesize: return PAGE_SIZE;
+    case XENVER_pagesize: return arg[1] ? -EINVAL : (long)PAGE_SIZE;
     case XENVER_guest_handle: return put(arg[1], v->domain->handle, sizeof(v->domain->handle));
     case XENVER_commandline:
         return put_text(arg[1], v->domain->privileged ? boot_info.command_line : "", sizeof(xen_commandline_t));
-    case XENVER_build_id: return -ENODATA;
+    case XENVER_build_id: return v->domain->privileged ? -ENODATA : -EPERM;
     default: return -ENOSYS;
     }
 }

@@ -26,7 +26,8 @@ static const struct {
     {"emulation", check_emulation},     {"time", check_time},
     {"events", check_events},           {"memory", check_memory},
     {"page_tables", check_page_tables}, {"descriptors", check_descriptors},
-    {"grants", check_grants},           {"vcpu", check_vcpu},
+    {"grants", check_grants},           {"calls", check_calls},
+    {"vcpu", check_vcpu},
 };
 
 void kernel_main(void) {
