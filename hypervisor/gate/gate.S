@@ -271,6 +271,8 @@ fast_iret_begin:
     swapgs
     jmp gate_iretq
 fast_iret_to_kernel:
+    cmpl $~(SEL_USER_CS64 - 3), %r11d
+    jne fast_iret_undo
     pushq $SEL_KERNEL_DS
     pushq 56(%rcx)
     pushq %rax

@@ -9,7 +9,6 @@
 
 #include <pv/cpu.h>
 
-#define GROUPS 32
 #define RESERVED_GROUP 16
 #define LOW_GROUPS 0xffffu
 #define HIGH_GROUPS 0xfffe0000u
@@ -30,14 +29,23 @@ static void copy_group(u64 *root, const u64 *table, u32 group, u64 clear)
         WRITE_ONCE(root[i], READ_ONCE(table[i]) & ~clear);
 }
 
+/* The lowest group of the set, which is taken out. */
+static u32 next_group(u64 *set)
+{
+    u32 g = (u32)__builtin_ctzl(*set);
+
+    *set &= *set - 1;
+    return g;
+}
+
 static void fill_root(struct cpu *c, int which, const struct source *s, u64 clear_in_kernel_half)
 {
     u64 *root = c->cpu_root[which];
-    u64 work = s->groups | c->root_groups[which];
+    u64 work = (s->groups | c->root_groups[which]) & ~BIT(RESERVED_GROUP);
 
-    for (u32 g = 0; g < GROUPS; g++) {
-        if (g == RESERVED_GROUP || !(work >> g & 1))
-            continue;
+    while (work) {
+        u32 g = next_group(&work);
+
         if (s->groups >> g & 1)
             copy_group(root, s->table, g, g > RESERVED_GROUP ? clear_in_kernel_half : 0);
         else
@@ -48,22 +56,30 @@ static void fill_root(struct cpu *c, int which, const struct source *s, u64 clea
 
 static bool low_halves_equal(const struct source *k, const struct source *u)
 {
+    u64 work = k->groups & LOW_GROUPS, differ = 0;
+
     if ((k->groups ^ u->groups) & LOW_GROUPS)
         return false;
-    for (u32 i = 0; i < 256; i++)
-        if (k->groups >> i / 16 & 1 && (k->table[i] ^ u->table[i]) & ~PTE_A)
-            return false;
-    return true;
+    while (work) {
+        u32 first = next_group(&work) * 16;
+
+        for (u32 i = first; i < first + 16; i++)
+            differ |= (k->table[i] ^ u->table[i]) & ~PTE_A;
+    }
+    return !differ;
 }
 
 /* Every present slot of the kernel half leads to an L3 table with no present entry (its count of them is in aux). */
 static bool kernel_half_empty(const struct source *u)
 {
-    for (u32 i = 272; i < 512; i++) {
-        u64 entry = u->groups >> i / 16 & 1 ? READ_ONCE(u->table[i]) : 0;
+    u64 work = u->groups & HIGH_GROUPS;
 
-        if (entry & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(entry))->aux))
-            return false;
+    while (work) {
+        u32 first = next_group(&work) * 16;
+
+        for (u32 i = first; i < first + 16; i++)
+            if (u->table[i] & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(u->table[i]))->aux))
+                return false;
     }
     return true;
 }

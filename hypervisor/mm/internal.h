@@ -17,6 +17,8 @@ void entry_put(enum page_type table, u64 entry);
 int table_get_entries(struct page *pg, enum page_type type, struct domain *owner);
 /* Drops what entries [0, end) hold. */
 void table_put_entries(struct page *pg, enum page_type type, u32 end);
+/* The first present entry from slot i on, or end. */
+u32 table_next_present(const u64 *table, u32 i, u32 end);
 static inline bool is_table(enum page_type t) { return t >= PT_L1 && t <= PT_L4; }
 /* Slots 256..271 of an L4 are the hypervisor's: guests' entries there are ignored and may not be set. */
 static inline bool slot_is_reserved(u32 slot) { return slot >= 256 && slot < 272; }

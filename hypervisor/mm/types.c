@@ -51,9 +51,8 @@ static u32 present_groups(const struct page *pg)
     const u64 *table = page_to_virt(pg);
     u32 groups = 0;
 
-    for (u32 i = 0; i < 512; i++)
-        if (table[i] & PTE_P && !slot_is_reserved(i))
-            groups |= 1u << (i / 16);
+    for (u32 i = table_next_present(table, 0, 512); i < 512; i = table_next_present(table, i + 1, 512))
+        groups |= slot_is_reserved(i) ? 0 : 1u << (i / 16);
     return groups;
 }
 
@@ -62,8 +61,8 @@ static u32 present_entries(const struct page *pg)
     const u64 *table = page_to_virt(pg);
     u32 n = 0;
 
-    for (u32 i = 0; i < 512; i++)
-        n += table[i] & PTE_P;
+    for (u32 i = table_next_present(table, 0, 512); i < 512; i = table_next_present(table, i + 1, 512))
+        n++;
     return n;
 }
 

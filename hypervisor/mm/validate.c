@@ -55,8 +55,8 @@ void entry_put(enum page_type table, u64 entry)
     page_put(pg);
 }
 
-/* The first present entry from slot i on, or end. Most tables are nearly empty: whole groups of 8 are passed over. */
-static u32 next_present(const u64 *t, u32 i, u32 end)
+/* Most tables are nearly empty: whole groups of 8 are passed over. */
+u32 table_next_present(const u64 *t, u32 i, u32 end)
 {
     while (i < end) {
         if (!(i & 7) && !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
@@ -73,7 +73,7 @@ void table_put_entries(struct page *pg, enum page_type type, u32 end)
 {
     const u64 *table = page_to_virt(pg);
 
-    for (u32 i = next_present(table, 0, end); i < end; i = next_present(table, i + 1, end))
+    for (u32 i = table_next_present(table, 0, end); i < end; i = table_next_present(table, i + 1, end))
         if (!(type == PT_L4 && slot_is_reserved(i)))
             entry_put(type, table[i]);
 }
@@ -85,7 +85,7 @@ int table_get_entries(struct page *pg, enum page_type type, struct domain *owner
 {
     u64 *table = page_to_virt(pg);
 
-    for (u32 i = next_present(table, pg->aux, 512); i < 512; i = next_present(table, i + 1, 512)) {
+    for (u32 i = table_next_present(table, pg->aux, 512); i < 512; i = table_next_present(table, i + 1, 512)) {
         u64 entry = table[i];
         int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(type, &entry, owner);
 
