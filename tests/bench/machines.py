@@ -62,6 +62,12 @@ class Setting:
         self.options = options  # added to the hypervisor's own
 
 
+def kernel_name(path):
+    """As the kernel names itself: "Linux version 6.1..."."""
+    match = re.search(rb"Linux version (\S+) ", path.read_bytes())
+    return f"Linux {match[1].decode()}" if match else path.name
+
+
 def linux_options(console, arguments):
     return f"console={console} quiet panic=-1 -- {arguments}"
 

@@ -6,7 +6,6 @@ import statistics
 import plot
 from machines import Failure, MACHINES, TITLES
 
-# Rows: name: (what it is, the goal for this hypervisor in instructions, or None)
 ROWS = {
     "getppid": "getppid",
     "read_zero": "read 1 byte of /dev/zero",
@@ -33,6 +32,7 @@ ROWS = {
     "gzip": "gzip of generated text",
     "sort": "sort of generated text",
 }
+# Instructions at most.
 GOALS = {"getppid": 500, "mmap_16": 170e3, "pipe": 14e3, "fork": 330e3, "exec": 1100e3}
 LOOP = 2_000_000
 
@@ -93,7 +93,7 @@ def print_counted(counted):
     print_table(COUNTED_HEADER, counted_lines(counted))
 
 
-HYPERCALLS_HEADER = ["instructions per operation (guest kernel bench)", "Xen 4.17", "Paravane", "Paravane/Xen"]
+HYPERCALLS_HEADER = ["guest kernel bench", "Xen 4.17", "Paravane", "Paravane/Xen"]
 
 
 def hypercall_lines(results):
@@ -102,8 +102,8 @@ def hypercall_lines(results):
              times(ratio(results, n, "paravane", "xen"))] for n in names]
 
 
-def print_hypercalls(results):
-    print_table(HYPERCALLS_HEADER, hypercall_lines(results))
+def print_hypercalls(results, unit):
+    print_table([f"{HYPERCALLS_HEADER[0]}, {unit}", *HYPERCALLS_HEADER[1:]], hypercall_lines(results))
 
 
 def run_medians(timed, machine, name):
@@ -145,7 +145,8 @@ def plot_rows(pick):
             if any(pick(name, m) for m in ("xen", "paravane"))]
 
 
-def write(results, out, docs):
+def write(results, out, docs, settings):
+    """JSON and plots into `out`; the page, with its plots beside it, where `docs` says."""
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     counted, timed = results["counted"], results.get("timed")
     plots = {"counted.svg": ("Instructions, as a multiple of native Linux's",
@@ -159,5 +160,5 @@ def write(results, out, docs):
             if docs:
                 (docs.parent / f"performance-{name}").write_text((out / name).read_text())
     if docs:
-        import page
-        docs.write_text(page.text(results))
+        import page  # which needs this file
+        docs.write_text(page.text(results, settings))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""docs/performance.md: the figures of one run and the commands that made them."""
+import subprocess
+
+import report
+
+INTRODUCTION = """\
+# What running on Paravane costs
+
+<!-- Written by tests/bench/bench --docs: run it again instead of changing it. -->
+
+Three machines, one QEMU, one emulated CPU (`-cpu qemu64`, which the peer starts on as well): Linux on QEMU itself,
+Linux as the only domain of Debian's Xen 4.17, Linux as the only guest of Paravane. All three run the same kernel file
+(Debian's {kernel}) and the same program as init (`tests/bench/program`, no C library), with Debian's default
+mitigations. Xen's hypervisor and Paravane's are as built for users, except for what their command lines say:
+`console=com1 dom0_mem=512M`.
+
+    make bench-quick                              the goals, in counted instructions
+    make bench                                    all of this page's tables: terminal, {out}/results.json, plots
+    make bench BENCH_ARGS=--docs=docs/performance.md
+    make bench-profile ROW=pipe PROFILE_ARGS=--guest    where one row's instructions go, by function
+
+## Instructions
+
+`qemu-system-x86_64 -icount shift=0,sleep=off`: the emulator advances guest time, and with it the TSC, by 1 ns for each
+instruction. So the TSC counts instructions: guest's and hypervisor's together. A loop of 2,000,000 instructions checks
+that in each run, on each machine. The figure is the least of {rounds} rounds: the one without a timer's interrupt. They
+repeat within about 1 % for anything that does not make processes, within about 3 % else: what differs is which pages
+the kernel's allocator hands out. Instructions are not time: a flush of the TLB or a change of ring costs more than
+its one instruction on any real CPU.
+"""
+
+GOALS = """\
+The goals are those of the design, set before the first line was written, against a program of about the same size
+(native then: 337, 91 k, 10.6 k, 157 k, 607 k; Xen: 1109, 297 k, 20.8 k, 618 k, 1841 k).
+"""
+
+HYPERCALLS = """\
+## Hypercalls, traps and events
+
+The guest kernel `guest/kernels/bench` on both hypervisors, counted as above; one reading each, of 500 operations.
+A hypercall that is answered in the gate does not appear in the hypervisor at all.
+"""
+
+TIMED = """\
+## Time
+
+Time under QEMU's translator: {repeats} boots of each machine in turn, the median of {rounds_timed} rounds in each boot; a ratio is
+taken between boots that follow each other. Read it as provisional: other work ran on the computer, and a translator makes
+other things dear than a CPU does (changes of address space, above all).
+"""
+
+HYPERCALLS_NS = """\
+The guest kernel `bench` in ns, with two CPUs and two vCPUs: `ping_pong_blocked` is an event to a vCPU that is blocked
+on the other CPU, and its answer.
+"""
+
+
+def markdown(header, lines):
+    rows = [header, ["---"] + ["--:"] * (len(header) - 1), *lines]
+    return "\n".join("| " + " | ".join(str(c) for c in row) + " |" for row in rows) + "\n"
+
+
+def version(command):
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def text(results, settings):
+    """`settings`: kernel, rounds (counted), rounds_timed, repeats."""
+    qemu = version(["qemu-system-x86_64", "--version"]).splitlines()[0]
+    revision = version(["git", "rev-parse", "--short", "HEAD"])
+    parts = [INTRODUCTION.format(out="build/bench", **settings),
+             f"\n{qemu}; Paravane at revision {revision}.\n",
+             "\n" + markdown(report.COUNTED_HEADER, report.counted_lines(results["counted"])), "\n" + GOALS,
+             "\n![Instructions, as a multiple of native](performance-counted.svg)\n"]
+    if results.get("hypercalls"):
+        parts += ["\n" + HYPERCALLS, "\n" + markdown(report.HYPERCALLS_HEADER,
+                                                     report.hypercall_lines(results["hypercalls"]))]
+    if results.get("timed"):
+        parts += ["\n" + TIMED.format(**settings),
+                  "\n" + markdown(report.TIMED_HEADER, report.timed_lines(results["timed"])),
+                  "\n![Time, as a multiple of native](performance-timed.svg)\n"]
+    if results.get("hypercalls_ns"):
+        parts += ["\n" + HYPERCALLS_NS, "\n" + markdown(report.HYPERCALLS_HEADER,
+                                                        report.hypercall_lines(results["hypercalls_ns"]))]
+    return "".join(parts)
