@@ -44,7 +44,8 @@ help:
 	@echo 'make check                      all tests: check-unit, check-tools, check-system (TESTS=words to pick some)'
 	@echo 'make fuzz SECONDS=60            the fuzzers over every untrusted decoder, each so long'
 	@echo 'make lint                       style, static analysis, generated documents'
-	@echo 'make figures                    what operations cost guests, beside a native kernel and the peer'
+	@echo 'make figures                    measures size, memory and start time into docs/figures.md'
+	@echo 'make bench                      what operations cost guests, beside a native kernel and the peer'
 	@echo 'make guests tools images        test kernels, user-space tools, the ramdisk of the Linux guests'
 	@echo 'make clean                      remove $(BUILD)'
 

@@ -54,4 +54,7 @@ $(foreach t,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(t))))
 
 # What operations cost, in instructions and in time: tests/bench does it.
 .PHONY: figures
-figures: bench
+# docs/figures.md: size, memory and start time, measured now.
+figures: all tools guests
+	@BUILD=$(BUILD) PARAVANE_CACHE=$(PARAVANE_CACHE) scripts/prepare-guests xen-4.17
+	@BUILD=$(BUILD) PARAVANE_CACHE=$(or $(PARAVANE_CACHE),$(BUILD)/cache) scripts/figures docs/figures.md

@@ -54,10 +54,11 @@ static void __noreturn boot_rest(struct cpu *c)
     platform_init_time();
     console_start();
     platform_start_cpus((u32)0);
-    printk("%u CPUs at %lu MHz, %lu MiB RAM, %lu MiB free\n", nr_cpus, tsc_khz / 1000, boot_memory_total >> 20,
-           heap_free_count() >> (20 - PAGE_SHIFT));
+    printk("%u CPUs at %lu MHz, %lu KiB RAM, %lu KiB free\n", nr_cpus, tsc_khz / 1000, boot_memory_total >> 10,
+           heap_free_count() << (PAGE_SHIFT - 10));
     launch_boot();
-    printk("%u ms from entry to guests\n", (u32)(time_now() / 1000000));
+    printk("%u ms from entry to guests, %lu KiB free\n", (u32)(time_now() / 1000000),
+           heap_free_count() << (PAGE_SHIFT - 10));
     run_loop();
 }
 
