@@ -9,6 +9,10 @@ import qemu
 ENDINGS = sorted(set(re.findall(r'^    \{"(\w+)", \w+\},$', (qemu.ROOT / "guest/kernels/hostile/endings.c").read_text(), re.M)))
 
 
+# With and without the gate's fast path, all must be the same.
+BOTH_PATHS = ["", "fastpath=off"]
+
+
 def results(text, kernel):
     """(passed, failed, skipped) of a kernel's RESULT line, with all FAIL lines for the message."""
     found = re.search(rf"RESULT {kernel}: (\d+) passed, (\d+) failed, (\d+) skipped", text)
@@ -20,8 +24,9 @@ def results(text, kernel):
 
 @pytest.mark.parametrize("kernel", ["basics", "usermode", "hostile"])
 @pytest.mark.parametrize("cpu", ["max", "qemu64"])
-def test_privileged(boot, kernel, cpu):
-    text = boot(f"{kernel}.elf", cpu=cpu).wait_end(120)
+@pytest.mark.parametrize("option", BOTH_PATHS)
+def test_privileged(boot, kernel, cpu, option):
+    text = boot(f"{kernel}.elf", cpu=cpu, append=option).wait_end(120)
     assert results(text, kernel)[0] > 10
 
 
@@ -43,11 +48,12 @@ def test_all_as_ordinary_guests(boot, launch):
     assert "paravane: all guests ready" in text
 
 
-def test_endings(boot, launch):
+@pytest.mark.parametrize("option", BOTH_PATHS)
+def test_endings(boot, launch, option):
     """Every attack that must end its domain, all at once, beside a guest that must not notice."""
     file = launch("".join(f"[{name}]\nkernel = hostile.elf\ncmdline = attack={name}\nmemory = 16M\n\n" for name in ENDINGS)
                   + "[witness]\nkernel = hello.elf\ncmdline = stay tick=1\nmemory = 16M\n")
-    machine = boot(file, "hostile.elf", "hello.elf", smp=2, memory=2048)
+    machine = boot(file, "hostile.elf", "hello.elf", smp=2, memory=2048, append=option)
     for _ in range(len(ENDINGS)):
         machine.expect(r"guest \w+ crashed\r", 30)
     machine.expect(r"\[witness\] tick \d+", 30)
