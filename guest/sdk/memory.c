@@ -93,9 +93,13 @@ static void reserve(uint64_t *map, unsigned long pfn, unsigned long count) {
         set_bit(map, pfn++);
 }
 
-static unsigned long later(unsigned long a, unsigned long b) { return a > b ? a : b; }
+static unsigned long later(unsigned long a, unsigned long b) {
+    return a > b ? a : b;
+}
 
-static unsigned long after_mfn(unsigned long mfn) { return mfn ? mfn_to_pfn(mfn) + 1 : 0; }
+static unsigned long after_mfn(unsigned long mfn) {
+    return mfn ? mfn_to_pfn(mfn) + 1 : 0;
+}
 
 /* The first frame behind all that the domain builder put down, in whatever order it did. */
 static unsigned long first_free_pfn(void) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads what the three kinds of loader left in memory into struct boot_info. The blocks are read once, before any memory
-// is allocated, and nothing points into them afterwards.
+// Reads what the three kinds of loader left in memory into struct boot_info. The blocks are read once, before any
+// memory is allocated, and nothing points into them afterwards.
 #include <pv/boot.h>
 #include <pv/lib.h>
 #include <pv/mm.h>
@@ -11,8 +11,7 @@ struct boot_info boot_info = {.command_line = "", .loader = "?"};
 static char string_pool[65536];
 static size_t string_used;
 
-const char *boot_copy_string(const char *s, size_t max)
-{
+const char *boot_copy_string(const char *s, size_t max) {
     char *copy = string_pool + string_used;
     size_t n = MIN(strnlen(s, max), sizeof(string_pool) - 1 - string_used);
 
@@ -22,8 +21,7 @@ const char *boot_copy_string(const char *s, size_t max)
     return copy;
 }
 
-void boot_add_range(u64 start, u64 size, u32 type)
-{
+void boot_add_range(u64 start, u64 size, u32 type) {
     struct boot_range *r = &boot_info.range[boot_info.nr_ranges];
 
     if (!size || boot_info.nr_ranges == BOOT_MAX_RANGES || start + size < start)
@@ -32,15 +30,15 @@ void boot_add_range(u64 start, u64 size, u32 type)
     boot_info.nr_ranges++;
 }
 
-void boot_add_module(u64 start, u64 end, const char *string)
-{
+void boot_add_module(u64 start, u64 end, const char *string) {
     if (end < start || boot_info.nr_modules == BOOT_MAX_MODULES)
         return;
-    boot_info.module[boot_info.nr_modules++] =
-        (struct boot_module){start, end - start, boot_copy_string(string, 4096)};
+    boot_info.module[boot_info.nr_modules++] = (struct boot_module){start, end - start, boot_copy_string(string, 4096)};
 }
 
-static void *phys(u64 a) { return maddr_to_virt(maddr(a)); }
+static void *phys(u64 a) {
+    return maddr_to_virt(maddr(a));
+}
 
 /* --- Multiboot 1 (specification 0.6.96, "Boot information format") --- */
 struct mb1_info {
@@ -57,8 +55,7 @@ struct mb1_range {
 enum { MB1_CMDLINE = 1 << 2, MB1_MODULES = 1 << 3, MB1_MMAP = 1 << 6 };
 
 /* The first word of the command line is the image's own name when the loader gives one. */
-static const char *skip_image_name(const char *line)
-{
+static const char *skip_image_name(const char *line) {
     const char *p = line;
 
     while (*p && *p != ' ' && *p != '=')
@@ -68,8 +65,7 @@ static const char *skip_image_name(const char *line)
     return strchr(line, '/') && strchr(line, '/') < p ? p : line;
 }
 
-void boot_read_multiboot1(const void *block)
-{
+void boot_read_multiboot1(const void *block) {
     const struct mb1_info *info = block;
     const struct mb1_module *mod = phys(info->mods_addr);
 
@@ -105,8 +101,7 @@ struct mb2_module {
 };
 enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MMAP = 6, MB2_RSDP1 = 14, MB2_RSDP2 = 15 };
 
-static void read_mb2_mmap(const struct mb2_tag *tag)
-{
+static void read_mb2_mmap(const struct mb2_tag *tag) {
     const struct mb2_mmap *map = (const void *)tag->data;
 
     for (u32 off = 16; map->entry_size && off + sizeof(struct mb2_range) <= tag->size; off += map->entry_size) {
@@ -116,8 +111,7 @@ static void read_mb2_mmap(const struct mb2_tag *tag)
     }
 }
 
-static void read_mb2_tag(const struct mb2_tag *tag)
-{
+static void read_mb2_tag(const struct mb2_tag *tag) {
     const struct mb2_module *mod = (const void *)tag->data;
 
     switch (tag->type) {
@@ -147,8 +141,7 @@ static void read_mb2_tag(const struct mb2_tag *tag)
     }
 }
 
-void boot_read_multiboot2(const void *block)
-{
+void boot_read_multiboot2(const void *block) {
     u32 total = *(const u32 *)block;
 
     boot_info.loader = "Multiboot 2";
@@ -163,8 +156,7 @@ void boot_read_multiboot2(const void *block)
 }
 
 /* --- PVH (xen/arch-x86/hvm/start_info.h) --- */
-void boot_read_pvh(const void *block)
-{
+void boot_read_pvh(const void *block) {
     const struct hvm_start_info *info = block;
     const struct hvm_modlist_entry *mod = phys(info->modlist_paddr);
     const struct hvm_memmap_table_entry *map = phys(info->memmap_paddr);

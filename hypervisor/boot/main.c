@@ -22,10 +22,11 @@ static u64 early_gate[3][512] __aligned(PAGE_SIZE);
 static struct gate_const early_const __aligned(PAGE_SIZE);
 extern u64 boot_l4[512];
 
-static u64 physical(const void *p) { return (u64)p - HYP_TEXT_BASE; }
+static u64 physical(const void *p) {
+    return (u64)p - HYP_TEXT_BASE;
+}
 
-u64 boot_gate_slot(void)
-{
+u64 boot_gate_slot(void) {
     early_const.cpu = &early_cpu;
     early_gate[0][0] = physical(early_gate[1]) | PTE_P | PTE_W;
     early_gate[1][0] = physical(early_gate[2]) | PTE_P | PTE_W;
@@ -33,8 +34,7 @@ u64 boot_gate_slot(void)
     return physical(early_gate[0]) | PTE_P | PTE_W;
 }
 
-static void read_loader(u32 kind, u64 info)
-{
+static void read_loader(u32 kind, u64 info) {
     const void *block = maddr_to_virt(maddr(info));
 
     if (kind == BOOT_MULTIBOOT1)
@@ -46,8 +46,7 @@ static void read_loader(u32 kind, u64 info)
 }
 
 /* Act four, on the boot CPU's own stack and root: the rest of the machine, then guests. */
-static void __noreturn boot_rest(struct cpu *c)
-{
+static void __noreturn boot_rest(struct cpu *c) {
     x86_init_cpu(c);
     apic_init_cpu();
     c->online = true;
@@ -62,19 +61,18 @@ static void __noreturn boot_rest(struct cpu *c)
     run_loop();
 }
 
-static void __noreturn switch_stack(struct cpu *c)
-{
+static void __noreturn switch_stack(struct cpu *c) {
     write_cr3(virt_to_maddr(c->hyp_root).a);
     __asm__ volatile("movq %0, %%rsp\n\t"
                      "xorl %%ebp, %%ebp\n\t"
                      "pushq $0\n\t"
-                     "jmp *%1" ::"r"(c->stack_top), "r"(boot_rest), "D"(c)
+                     "jmp *%1" ::"r"(c->stack_top),
+                     "r"(boot_rest), "D"(c)
                      : "memory");
     __builtin_unreachable();
 }
 
-void boot_main(u32 kind, u64 info)
-{
+void boot_main(u32 kind, u64 info) {
     const char *value;
     struct cpu *c;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory from the loader's map to the heap: finds free RAM, builds the hypervisor root with the direct map, the frame table
-// and the machine-to-physical table, and hands over.
+// Memory from the loader's map to the heap: finds free RAM, builds the hypervisor root with the direct map, the frame
+// table and the machine-to-physical table, and hands over.
 #include <pv/boot_memory.h>
 #include <pv/boot.h>
 #include <pv/gate.h>
@@ -23,8 +23,7 @@ static u32 nr_free;
 static bool finished;
 u64 boot_memory_total;
 
-static void add_free(u64 start, u64 end)
-{
+static void add_free(u64 start, u64 end) {
     start = ALIGN_UP(start, PAGE_SIZE);
     end = ALIGN_DOWN(end, PAGE_SIZE);
     if (start < end && nr_free < MAX_FREE)
@@ -32,8 +31,7 @@ static void add_free(u64 start, u64 end)
 }
 
 /* Takes [start, end) out of the free ranges. */
-static void reserve(u64 start, u64 end)
-{
+static void reserve(u64 start, u64 end) {
     u32 n = nr_free;
 
     start = ALIGN_DOWN(start, PAGE_SIZE);
@@ -49,8 +47,7 @@ static void reserve(u64 start, u64 end)
     }
 }
 
-static void find_free(void)
-{
+static void find_free(void) {
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
         const struct boot_range *r = &boot_info.range[i];
 
@@ -69,8 +66,7 @@ static void find_free(void)
 }
 
 /* From the end of the highest free range below 4 GiB: mapped by the boot tables, and far from the modules. */
-static u64 take(u64 size)
-{
+static u64 take(u64 size) {
     struct range *best = NULL;
 
     for (u32 i = 0; i < nr_free; i++) {
@@ -85,8 +81,7 @@ static u64 take(u64 size)
     return best->end;
 }
 
-void *boot_memory_page(void)
-{
+void *boot_memory_page(void) {
     void *page;
 
     if (finished)
@@ -96,8 +91,7 @@ void *boot_memory_page(void)
     return page;
 }
 
-static u64 top_of(bool below_limit)
-{
+static u64 top_of(bool below_limit) {
     u64 top = 0;
 
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
@@ -109,8 +103,7 @@ static u64 top_of(bool below_limit)
     return top;
 }
 
-static void map_direct(void)
-{
+static void map_direct(void) {
     hyp_map(DIRECTMAP_BASE, maddr(0), ALIGN_UP(top_of(true), MiB(2)), PTE_W | PTE_NX);
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
         const struct boot_range *r = &boot_info.range[i];
@@ -121,8 +114,7 @@ static void map_direct(void)
     }
 }
 
-static void map_image(void)
-{
+static void map_image(void) {
     u64 text = (u64)image_start, rodata = (u64)image_text_end, data = (u64)image_rodata_end, end = (u64)image_end;
 
     hyp_map(text, maddr(text - HYP_TEXT_BASE), rodata - text, 0);
@@ -130,8 +122,7 @@ static void map_image(void)
     hyp_map(data, maddr(data - HYP_TEXT_BASE), end - data, PTE_NX | PTE_W);
 }
 
-static void map_frame_table_page(u64 page)
-{
+static void map_frame_table_page(u64 page) {
     u64 va = FRAMETABLE_BASE + page * PAGE_SIZE;
 
     if (frame_table_map[page / 64] >> page % 64 & 1)
@@ -141,9 +132,9 @@ static void map_frame_table_page(u64 page)
 }
 
 /* Frame-table pages for the frames of each RAM range. */
-static void map_frame_table(void)
-{
-    u64 pages = (top_of(false) >> PAGE_SHIFT) / FRAMES_PER_TABLE_PAGE + 1, map_size = ALIGN_UP(pages / 8 + 8, PAGE_SIZE);
+static void map_frame_table(void) {
+    u64 pages = (top_of(false) >> PAGE_SHIFT) / FRAMES_PER_TABLE_PAGE + 1,
+        map_size = ALIGN_UP(pages / 8 + 8, PAGE_SIZE);
 
     frame_table_map = maddr_to_virt(maddr(take(map_size)));
     memset(frame_table_map, 0, map_size);
@@ -158,8 +149,7 @@ static void map_frame_table(void)
 }
 
 /* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole below 4 GiB. */
-static void map_m2p(void)
-{
+static void map_m2p(void) {
     u64 top = ALIGN_UP(MAX(top_of(false), LOW_LIMIT), MiB(2));
     void *hole = boot_memory_page();
 
@@ -182,18 +172,15 @@ static void map_m2p(void)
 }
 
 /* Slots whose L3 tables all roots share: they must exist before a second root is made. */
-static void make_shared_slots(void)
-{
+static void make_shared_slots(void) {
     static const u64 bases[] = {M2P_BASE, DIRECTMAP_BASE, MMIO_BASE, FRAMETABLE_BASE, STACKS_BASE, HYP_TEXT_BASE};
 
     for (u32 i = 0; i < ARRAY_SIZE(bases); i++)
         if (!hyp_master_root[pt_slot(bases[i], 4)])
-            hyp_master_root[pt_slot(bases[i], 4)] =
-                pte_make(virt_to_mfn(boot_memory_page()), PTE_P | PTE_W | PTE_A);
+            hyp_master_root[pt_slot(bases[i], 4)] = pte_make(virt_to_mfn(boot_memory_page()), PTE_P | PTE_W | PTE_A);
 }
 
-void boot_memory_init(void)
-{
+void boot_memory_init(void) {
     find_free();
     if (!nr_free)
         panic("%s gave no usable memory map", boot_info.loader);
@@ -207,16 +194,14 @@ void boot_memory_init(void)
     write_cr3(virt_to_maddr(hyp_master_root).a);
 }
 
-void boot_memory_finish(void)
-{
+void boot_memory_finish(void) {
     finished = true;
     for (u32 i = 0; i < nr_free; i++)
         if (free_ranges[i].start < free_ranges[i].end)
             heap_add_range(mfn(free_ranges[i].start >> PAGE_SHIFT), mfn(free_ranges[i].end >> PAGE_SHIFT));
 }
 
-void boot_memory_free_modules(void)
-{
+void boot_memory_free_modules(void) {
     for (u32 i = 0; i < boot_info.nr_modules; i++) {
         struct boot_module *m = &boot_info.module[i];
         u64 start = ALIGN_UP(m->start, PAGE_SIZE), end = ALIGN_DOWN(m->start + m->size, PAGE_SIZE);

@@ -3,8 +3,7 @@
 #include <pv/boot.h>
 #include <pv/lib.h>
 
-static const char *next_word(const char *p, size_t *len)
-{
+static const char *next_word(const char *p, size_t *len) {
     while (*p == ' ')
         p++;
     for (*len = 0; p[*len] && p[*len] != ' ';)
@@ -12,8 +11,7 @@ static const char *next_word(const char *p, size_t *len)
     return p;
 }
 
-int boot_option(const char *key, const char **value)
-{
+int boot_option(const char *key, const char **value) {
     size_t len, key_len = strlen(key);
 
     for (const char *p = next_word(boot_info.command_line, &len); len; p = next_word(p + len, &len))
@@ -24,8 +22,7 @@ int boot_option(const char *key, const char **value)
     return -1;
 }
 
-bool boot_option_flag(const char *word)
-{
+bool boot_option_flag(const char *word) {
     size_t len;
 
     for (const char *p = next_word(boot_info.command_line, &len); len; p = next_word(p + len, &len))

@@ -10,25 +10,24 @@ static struct domain *domains[MAX_DOMAINS];
 static struct spinlock domains_lock = SPINLOCK_INIT;
 static domid_t next_id = 1;
 
-struct domain *domain_by_id(domid_t id) { return id < MAX_DOMAINS ? READ_ONCE(domains[id]) : NULL; }
+struct domain *domain_by_id(domid_t id) {
+    return id < MAX_DOMAINS ? READ_ONCE(domains[id]) : NULL;
+}
 
-struct domain *domain_next(struct domain *d)
-{
+struct domain *domain_next(struct domain *d) {
     for (u32 id = d ? d->id + 1u : 0; id < MAX_DOMAINS; id++)
         if (domains[id])
             return domains[id];
     return NULL;
 }
 
-void domain_for_each(void (*fn)(struct domain *d, void *arg), void *arg)
-{
+void domain_for_each(void (*fn)(struct domain *d, void *arg), void *arg) {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
         fn(d, arg);
 }
 
 /* Numbers are not used again until all others were: a late reference finds nobody rather than somebody else. */
-static bool enter_table(struct domain *d)
-{
+static bool enter_table(struct domain *d) {
     bool found = false;
 
     spin_lock(&domains_lock);
@@ -46,8 +45,7 @@ static bool enter_table(struct domain *d)
     return found;
 }
 
-static bool create_vcpus(struct domain *d)
-{
+static bool create_vcpus(struct domain *d) {
     for (u32 i = 0; i < d->nr_vcpus; i++) {
         d->vcpu[i] = vcpu_create(d, i);
         if (!d->vcpu[i])
@@ -56,8 +54,7 @@ static bool create_vcpus(struct domain *d)
     return true;
 }
 
-static void free_domain(struct domain *d)
-{
+static void free_domain(struct domain *d) {
     for (u32 i = 0; i < d->nr_vcpus; i++)
         if (d->vcpu[i])
             vcpu_free(d->vcpu[i]);
@@ -68,8 +65,7 @@ static void free_domain(struct domain *d)
     heap_free(d);
 }
 
-static bool alloc_shared_info(struct domain *d)
-{
+static bool alloc_shared_info(struct domain *d) {
     struct page *pg = domain_alloc_shared_page(d);
 
     if (!pg)
@@ -80,8 +76,7 @@ static bool alloc_shared_info(struct domain *d)
     return page_get_type(pg, PT_WRITABLE) == 0;
 }
 
-struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages)
-{
+struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages) {
     struct domain *d = heap_alloc(sizeof(*d));
 
     if (!d)
@@ -108,16 +103,14 @@ struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages)
     return d;
 }
 
-static void stop_all(struct domain *d)
-{
+static void stop_all(struct domain *d) {
     WRITE_ONCE(d->dying, true);
     for (u32 i = 0; i < d->nr_vcpus; i++)
         if (d->vcpu[i])
             vcpu_pause_set(d->vcpu[i], VCPU_DOWN);
 }
 
-void domain_shutdown(struct domain *d, u8 code)
-{
+void domain_shutdown(struct domain *d, u8 code) {
     spin_lock(&d->lock);
     if (d->shut_down) {
         spin_unlock(&d->lock);
@@ -131,8 +124,7 @@ void domain_shutdown(struct domain *d, u8 code)
     launch_domain_ended(d);
 }
 
-void domain_crash(struct domain *d, const char *fmt, ...)
-{
+void domain_crash(struct domain *d, const char *fmt, ...) {
     char why[200];
     va_list ap;
 
@@ -144,24 +136,21 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     domain_shutdown(d, SHUTDOWN_crash);
 }
 
-void domain_pause(struct domain *d)
-{
+void domain_pause(struct domain *d) {
     if (__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST))
         return;
     for (u32 i = 0; i < d->nr_vcpus; i++)
         vcpu_pause_set(d->vcpu[i], VCPU_PAUSED);
 }
 
-void domain_unpause(struct domain *d)
-{
+void domain_unpause(struct domain *d) {
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST))
         return;
     for (u32 i = 0; i < d->nr_vcpus; i++)
         vcpu_pause_clear(d->vcpu[i], VCPU_PAUSED);
 }
 
-static bool stop_vcpus(struct domain *d)
-{
+static bool stop_vcpus(struct domain *d) {
     bool stopped = true;
 
     for (u32 i = 0; i < d->nr_vcpus; i++)
@@ -170,8 +159,7 @@ static bool stop_vcpus(struct domain *d)
     return stopped;
 }
 
-static void release_shared_info(struct domain *d)
-{
+static void release_shared_info(struct domain *d) {
     struct page *pg = mfn_to_page(d->shared_info_mfn);
 
     if (!d->shared_info)
@@ -182,8 +170,7 @@ static void release_shared_info(struct domain *d)
 }
 
 /* Nobody serves the rings any more. */
-static void release_rings(struct domain *d)
-{
+static void release_rings(struct domain *d) {
     for (u32 i = 0; i < ARRAY_SIZE(d->ring_mfn); i++) {
         if (!mfn_eq(d->ring_mfn[i], MFN_INVALID))
             page_put_with_type(mfn_to_page(d->ring_mfn[i]));
@@ -192,8 +179,7 @@ static void release_rings(struct domain *d)
 }
 
 /* Each step may be done again, so a call that finds something unfinished simply returns. */
-bool domain_destroy(struct domain *d)
-{
+bool domain_destroy(struct domain *d) {
     ASSERT(d->dying);
     if (!stop_vcpus(d))
         return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The run loop. One stack for each CPU and no blocking anywhere: whatever the hypervisor does for a guest ends here, and
-// everything that has to happen before the guest goes on is done here, in a fixed order.
+// The run loop. One stack for each CPU and no blocking anywhere: whatever the hypervisor does for a guest ends here,
+// and everything that has to happen before the guest goes on is done here, in a fixed order.
 #include <pv/run.h>
 
 #include <pv/console.h>
@@ -12,11 +12,12 @@
 
 #include "internal.h"
 
-static u32 take_requests(struct cpu *c) { return __atomic_exchange_n(&c->requests, 0, __ATOMIC_SEQ_CST); }
+static u32 take_requests(struct cpu *c) {
+    return __atomic_exchange_n(&c->requests, 0, __ATOMIC_SEQ_CST);
+}
 
 /* Puts the vCPU's state back into its structures; the CPU has none afterwards. */
-static void unload(struct cpu *c)
-{
+static void unload(struct cpu *c) {
     struct vcpu *v = c->current;
     u64 now = time_now();
 
@@ -29,8 +30,7 @@ static void unload(struct cpu *c)
     sched_switched_out(&v->sched, now);
 }
 
-static void load(struct cpu *c, struct vcpu *v)
-{
+static void load(struct cpu *c, struct vcpu *v) {
     v->cpu = c;
     __atomic_store_n(&c->current, v, __ATOMIC_SEQ_CST);
     v->count[COUNT_SWITCH]++;
@@ -42,8 +42,7 @@ static void load(struct cpu *c, struct vcpu *v)
 }
 
 /* Asks the scheduler who runs next, and until when. */
-static void reschedule(struct cpu *c)
-{
+static void reschedule(struct cpu *c) {
     struct sched_entity *next = sched_pick(c->id, time_now(), &c->slice_end);
     struct vcpu *v = next ? container_of(next, struct vcpu, sched) : NULL;
 
@@ -54,8 +53,7 @@ static void reschedule(struct cpu *c)
         load(c, v);
 }
 
-static void program_timer(struct cpu *c)
-{
+static void program_timer(struct cpu *c) {
     u64 deadline = MIN(timer_next(c->id), c->slice_end);
 
     if (deadline != c->deadline)
@@ -63,8 +61,7 @@ static void program_timer(struct cpu *c)
     c->deadline = deadline;
 }
 
-static void do_requests(struct cpu *c, u32 requests)
-{
+static void do_requests(struct cpu *c, u32 requests) {
     u64 now = time_now();
 
     if (requests & CPU_REQ_WORK) {
@@ -79,8 +76,7 @@ static void do_requests(struct cpu *c, u32 requests)
         reschedule(c);
 }
 
-static void refresh_gate(struct cpu *c, struct vcpu *v)
-{
+static void refresh_gate(struct cpu *c, struct vcpu *v) {
     gate_map_vcpu(c, v);
     x86_flush_own_tlb();
     x86_reload_ldt();
@@ -88,13 +84,16 @@ static void refresh_gate(struct cpu *c, struct vcpu *v)
 }
 
 /* An NMI or an event that the guest kernel can take now. */
-static bool nmi_due(const struct vcpu *v) { return READ_ONCE(v->nmi_pending) && !v->nmi_masked; }
+static bool nmi_due(const struct vcpu *v) {
+    return READ_ONCE(v->nmi_pending) && !v->nmi_masked;
+}
 
-static bool event_due(const struct vcpu *v) { return vcpu_event_pending(v); }
+static bool event_due(const struct vcpu *v) {
+    return vcpu_event_pending(v);
+}
 
 /* What the vCPU must have before its guest goes on. False: it does not go on now. */
-static bool prepare(struct cpu *c, struct vcpu *v)
-{
+static bool prepare(struct cpu *c, struct vcpu *v) {
     if (v->domain->dying || v->pause || !mm_drain(v->domain)) {
         __atomic_fetch_or(&c->requests, CPU_REQ_RESCHED, __ATOMIC_SEQ_CST);
         return false;
@@ -108,13 +107,11 @@ static bool prepare(struct cpu *c, struct vcpu *v)
     return !v->domain->dying;
 }
 
-static u64 root_of(struct cpu *c, struct vcpu *v)
-{
+static u64 root_of(struct cpu *c, struct vcpu *v) {
     return virt_to_maddr(c->cpu_root[v->fused || v->kernel_mode ? 1 : 0]).a;
 }
 
-static void leave(struct cpu *c, struct vcpu *v)
-{
+static void leave(struct cpu *c, struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
 
     v->gate->kernel_mode = v->kernel_mode;
@@ -138,8 +135,7 @@ static void leave(struct cpu *c, struct vcpu *v)
     gate_exit(root_of(c, v));
 }
 
-static void compose_if_needed(struct cpu *c, struct vcpu *v)
-{
+static void compose_if_needed(struct cpu *c, struct vcpu *v) {
     u32 posted = __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
 
     if (!c->recompose && !(posted & CPU_REQ_RECOMPOSE))
@@ -148,8 +144,7 @@ static void compose_if_needed(struct cpu *c, struct vcpu *v)
     mm_compose(c, v);
 }
 
-void run_loop(void)
-{
+void run_loop(void) {
     struct cpu *c = this_cpu();
 
     for (;;) {
@@ -173,8 +168,7 @@ void run_loop(void)
     }
 }
 
-bool preempt_pending(void)
-{
+bool preempt_pending(void) {
     struct cpu *c = this_cpu();
 
     return READ_ONCE(c->requests) & (CPU_REQ_RESCHED | CPU_REQ_TIMER) || time_now() >= c->deadline;

@@ -7,8 +7,7 @@
 #include <pv/x86_vcpu.h>
 
 /* The set of reasons and what the scheduler was told change together, or a wake-up between the two would be lost. */
-void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why)
-{
+void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why) {
     u32 old;
 
     spin_lock(&v->pause_lock);
@@ -19,8 +18,7 @@ void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why)
     spin_unlock(&v->pause_lock);
 }
 
-void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why)
-{
+void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why) {
     u32 old;
 
     spin_lock(&v->pause_lock);
@@ -31,14 +29,12 @@ void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why)
     spin_unlock(&v->pause_lock);
 }
 
-bool vcpu_event_pending(const struct vcpu *v)
-{
+bool vcpu_event_pending(const struct vcpu *v) {
     return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
 }
 
 /* A vCPU that runs looks at its events whenever it leaves the hypervisor, so an interrupt is all it needs. */
-void vcpu_kick(struct vcpu *v)
-{
+void vcpu_kick(struct vcpu *v) {
     struct cpu *c = READ_ONCE(v->cpu);
 
     if (READ_ONCE(v->pause) & VCPU_BLOCKED)
@@ -49,8 +45,7 @@ void vcpu_kick(struct vcpu *v)
         cpu_interrupt(c);
 }
 
-static void write_runstate_area(struct vcpu *v)
-{
+static void write_runstate_area(struct vcpu *v) {
     struct vcpu_runstate_info copy = v->runstate;
     u64 flag_at = v->runstate_area + offsetof(struct vcpu_runstate_info, state_entry_time);
 
@@ -66,8 +61,7 @@ static void write_runstate_area(struct vcpu *v)
     copy_to_vcpu(v, gva(v->runstate_area), &copy, sizeof(copy));
 }
 
-void runstate_change(struct vcpu *v, int state, u64 now)
-{
+void runstate_change(struct vcpu *v, int state, u64 now) {
     struct vcpu_runstate_info *r = &v->runstate;
 
     if (now > r->state_entry_time)
@@ -78,8 +72,7 @@ void runstate_change(struct vcpu *v, int state, u64 now)
         write_runstate_area(v);
 }
 
-static bool alloc_pages_of(struct vcpu *v)
-{
+static bool alloc_pages_of(struct vcpu *v) {
     struct page *gate = heap_alloc_pages(0);
 
     if (!gate)
@@ -90,8 +83,7 @@ static bool alloc_pages_of(struct vcpu *v)
     return x86_vcpu_init(v);
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 id)
-{
+struct vcpu *vcpu_create(struct domain *d, u32 id) {
     struct vcpu *v = heap_alloc(sizeof(*v));
 
     if (!v)
@@ -120,8 +112,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     return v;
 }
 
-void vcpu_free(struct vcpu *v)
-{
+void vcpu_free(struct vcpu *v) {
     if (v->gate)
         heap_free_pages(mfn_to_page(v->gate_mfn), 0);
     x86_vcpu_free(v);
@@ -129,8 +120,7 @@ void vcpu_free(struct vcpu *v)
 }
 
 /* The vCPU will not run again; false: a CPU still holds its state. */
-bool vcpu_stop(struct vcpu *v)
-{
+bool vcpu_stop(struct vcpu *v) {
     if (!sched_entity_remove(&v->sched, time_now()) || (v->cpu && READ_ONCE(v->cpu->current) == v))
         return false;
     time_vcpu_destroy(v);
@@ -138,8 +128,7 @@ bool vcpu_stop(struct vcpu *v)
 }
 
 /* Drops what the vCPU holds of its domain's memory. */
-void vcpu_drop_memory(struct vcpu *v)
-{
+void vcpu_drop_memory(struct vcpu *v) {
     struct domain *d = v->domain;
 
     mm_drop_bases(v);

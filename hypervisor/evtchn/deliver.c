@@ -10,8 +10,12 @@
 static struct spinlock handler_lock = SPINLOCK_INIT; /* taken before table locks */
 static struct domain *handlers[NR_VIRQS];            /* of global VIRQs */
 
-static u64 *pending_bits(struct domain *d) { return (u64 *)d->shared_info->evtchn_pending; }
-static u64 *mask_bits(struct domain *d) { return (u64 *)d->shared_info->evtchn_mask; }
+static u64 *pending_bits(struct domain *d) {
+    return (u64 *)d->shared_info->evtchn_pending;
+}
+static u64 *mask_bits(struct domain *d) {
+    return (u64 *)d->shared_info->evtchn_mask;
+}
 
 /* A domain under construction or in destruction may have no shared_info. */
 void evtchn_clear_pending(struct domain *d, u32 port) {
@@ -106,8 +110,12 @@ static void raise_if(struct domain *d, u32 port, enum evtchn_state state, u32 pi
     spin_unlock(&d->evtchn.lock);
 }
 
-void evtchn_raise_host(struct domain *d, u32 port) { raise_if(d, port, EVTCHN_HOST, 0); }
-void evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq) { raise_if(d, port, EVTCHN_PIRQ, pirq); }
+void evtchn_raise_host(struct domain *d, u32 port) {
+    raise_if(d, port, EVTCHN_HOST, 0);
+}
+void evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq) {
+    raise_if(d, port, EVTCHN_PIRQ, pirq);
+}
 
 int evtchn_unmask(struct domain *d, u32 port) {
     int rc = -EINVAL;

@@ -12,7 +12,9 @@ struct op {
     bool output;
 };
 
-static domid_t resolve_self(const struct vcpu *v, domid_t id) { return id == DOMID_SELF ? v->domain->id : id; }
+static domid_t resolve_self(const struct vcpu *v, domid_t id) {
+    return id == DOMID_SELF ? v->domain->id : id;
+}
 
 /*
  * Calls fn for the domain that `id` names, if the caller may act for it. The pair lock keeps the domain from going
@@ -92,15 +94,26 @@ static void status_fill(struct evtchn_status *s, const struct evtchn *chn) {
     s->status = status_of[chn->state];
     s->vcpu = chn->vcpu;
     switch ((enum evtchn_state)chn->state) {
-    case EVTCHN_UNBOUND: s->u.unbound.dom = chn->u.unbound.dom; break;
-    case EVTCHN_PIRQ: s->u.pirq = chn->u.pirq.pirq; break;
-    case EVTCHN_VIRQ: s->u.virq = chn->u.virq.virq; break;
-    case EVTCHN_HOST: s->u.interdomain.dom = DOMID_XEN; break;
+    case EVTCHN_UNBOUND:
+        s->u.unbound.dom = chn->u.unbound.dom;
+        break;
+    case EVTCHN_PIRQ:
+        s->u.pirq = chn->u.pirq.pirq;
+        break;
+    case EVTCHN_VIRQ:
+        s->u.virq = chn->u.virq.virq;
+        break;
+    case EVTCHN_HOST:
+        s->u.interdomain.dom = DOMID_XEN;
+        break;
     case EVTCHN_INTERDOMAIN:
         s->u.interdomain.dom = chn->u.peer.dom->id;
         s->u.interdomain.port = chn->u.peer.port;
         break;
-    case EVTCHN_FREE: case EVTCHN_RESERVED: case EVTCHN_IPI: break;
+    case EVTCHN_FREE:
+    case EVTCHN_RESERVED:
+    case EVTCHN_IPI:
+        break;
     }
 }
 
@@ -129,7 +142,8 @@ static long op_reset(struct vcpu *v, void *arg) {
     return for_target(v, ((struct evtchn_reset *)arg)->dom, reset, NULL);
 }
 
-#define OP(name, out) {.fn = op_##name, .size = sizeof(struct evtchn_##name), .output = out}
+#define OP(name, out)                                                                                                  \
+    { .fn = op_##name, .size = sizeof(struct evtchn_##name), .output = out }
 static const struct op ops[] = {
     [EVTCHNOP_bind_interdomain] = OP(bind_interdomain, true),
     [EVTCHNOP_bind_virq] = OP(bind_virq, true),
@@ -147,8 +161,12 @@ static const struct op ops[] = {
     [EVTCHNOP_set_priority] = {0},
 };
 
-size_t evtchn_arg_size(u32 cmd) { return cmd < ARRAY_SIZE(ops) ? ops[cmd].size : 0; }
-bool evtchn_arg_is_output(u32 cmd) { return cmd < ARRAY_SIZE(ops) && ops[cmd].output; }
+size_t evtchn_arg_size(u32 cmd) {
+    return cmd < ARRAY_SIZE(ops) ? ops[cmd].size : 0;
+}
+bool evtchn_arg_is_output(u32 cmd) {
+    return cmd < ARRAY_SIZE(ops) && ops[cmd].output;
+}
 
 long evtchn_op(struct vcpu *v, u32 cmd, void *arg) {
     if (!evtchn_arg_size(cmd))

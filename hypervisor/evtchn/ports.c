@@ -27,7 +27,9 @@ struct evtchn *evtchn_port_used(struct domain *d, u32 port) {
     return chn && chn->state != EVTCHN_FREE && chn->state != EVTCHN_RESERVED ? chn : NULL;
 }
 
-struct vcpu *evtchn_vcpu(struct domain *d, u32 id) { return id < d->nr_vcpus ? d->vcpu[id] : NULL; }
+struct vcpu *evtchn_vcpu(struct domain *d, u32 id) {
+    return id < d->nr_vcpus ? d->vcpu[id] : NULL;
+}
 
 bool evtchn_virq_is_global(u32 virq) {
     return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
@@ -189,8 +191,8 @@ int evtchn_bind_vcpu(struct domain *d, u32 port, u32 vcpu) {
         return -ENOENT;
     spin_lock(&d->evtchn.lock);
     struct evtchn *chn = evtchn_port_used(d, port);
-    bool fixed = !chn || chn->state == EVTCHN_IPI ||
-                 (chn->state == EVTCHN_VIRQ && !evtchn_virq_is_global(chn->u.virq.virq));
+    bool fixed =
+        !chn || chn->state == EVTCHN_IPI || (chn->state == EVTCHN_VIRQ && !evtchn_virq_is_global(chn->u.virq.virq));
     if (!fixed)
         WRITE_ONCE(chn->vcpu, (u8)vcpu);
     spin_unlock(&d->evtchn.lock);
@@ -223,7 +225,11 @@ static void port_close(struct domain *d, u32 port, struct evtchn *chn) {
     case EVTCHN_VIRQ:
         *virq_slot(d, chn->u.virq.virq, chn->vcpu) = 0;
         break;
-    case EVTCHN_FREE: case EVTCHN_RESERVED: case EVTCHN_UNBOUND: case EVTCHN_IPI: case EVTCHN_HOST:
+    case EVTCHN_FREE:
+    case EVTCHN_RESERVED:
+    case EVTCHN_UNBOUND:
+    case EVTCHN_IPI:
+    case EVTCHN_HOST:
         break;
     }
     port_free(d, port);

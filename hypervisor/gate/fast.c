@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the fast path of the gate may rely on: constants of the vCPU that a CPU runs, checked by whoever set them in the vCPU
-// and written here, where the guest can only read them.
+// What the fast path of the gate may rely on: constants of the vCPU that a CPU runs, checked by whoever set them in the
+// vCPU and written here, where the guest can only read them.
 #include <pv/domain.h>
 #include <pv/gate.h>
 #include <pv/mm.h>
@@ -22,18 +22,20 @@ _Static_assert(offsetof(struct vcpu_info, arch.cr2) == INFO_CR2, "gate.h");
 bool gate_fast_path_off;
 
 /* The fast path masks upcalls at each entry, so it serves only handlers that want that. */
-static u64 entry_of(const struct guest_entry *e) { return e->mask ? e->rip : 0; }
+static u64 entry_of(const struct guest_entry *e) {
+    return e->mask ? e->rip : 0;
+}
 
 /* Software interrupts are for handlers that user mode may call. */
-static u64 software_entry_of(const struct guest_entry *e) { return e->dpl == 3 ? entry_of(e) : 0; }
+static u64 software_entry_of(const struct guest_entry *e) {
+    return e->dpl == 3 ? entry_of(e) : 0;
+}
 
-static bool usable(const struct vcpu *v)
-{
+static bool usable(const struct vcpu *v) {
     return !gate_fast_path_off && v->fused && v->info && !(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl));
 }
 
-void gate_set_fast_path(struct cpu *c, struct vcpu *v)
-{
+void gate_set_fast_path(struct cpu *c, struct vcpu *v) {
     struct gate_const *k = c->gate_const;
     bool on = usable(v);
 

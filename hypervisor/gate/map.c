@@ -19,13 +19,11 @@ extern char gate_text_start[], gate_text_end[];
 #define READ_WRITE (READ_ONLY | PTE_W)
 #define EXECUTE (PTE_P | PTE_A)
 
-static void set(struct cpu *c, u64 address, mfn_t m, u64 flags)
-{
+static void set(struct cpu *c, u64 address, mfn_t m, u64 flags) {
     WRITE_ONCE(c->gate_l1[pt_slot(address, 1)], pte_make(m, flags));
 }
 
-static void *new_page(void)
-{
+static void *new_page(void) {
     struct page *pg = heap_alloc_pages(0);
 
     if (!pg)
@@ -35,8 +33,7 @@ static void *new_page(void)
 }
 
 /* The three tables of the gate slot, entered into the CPU's hypervisor root. */
-static bool build_tables(struct cpu *c)
-{
+static bool build_tables(struct cpu *c) {
     u64 *l3 = new_page(), *l2 = new_page();
 
     c->gate_l1 = new_page();
@@ -48,8 +45,7 @@ static bool build_tables(struct cpu *c)
     return true;
 }
 
-static bool map_ist_stacks(struct cpu *c)
-{
+static bool map_ist_stacks(struct cpu *c) {
     for (int i = 0; i < 4; i++) {
         void *stack = new_page();
 
@@ -60,8 +56,7 @@ static bool map_ist_stacks(struct cpu *c)
     return true;
 }
 
-bool gate_init_cpu(struct cpu *c)
-{
+bool gate_init_cpu(struct cpu *c) {
     u64 text = (u64)gate_text_start - HYP_TEXT_BASE, size = (u64)(gate_text_end - gate_text_start);
 
     c->gate_const = new_page();
@@ -84,8 +79,7 @@ bool gate_init_cpu(struct cpu *c)
 }
 
 /* Slots without a frame show a page of zeros: descriptors there are not present, and nothing faults in the CPU. */
-static void map_frames(struct cpu *c, u64 base, const mfn_t *frames, u32 n)
-{
+static void map_frames(struct cpu *c, u64 base, const mfn_t *frames, u32 n) {
     static u8 zeros[PAGE_SIZE] __aligned(PAGE_SIZE);
     mfn_t empty = maddr_to_mfn(maddr((u64)zeros - HYP_TEXT_BASE));
 
@@ -96,8 +90,7 @@ static void map_frames(struct cpu *c, u64 base, const mfn_t *frames, u32 n)
     }
 }
 
-void gate_map_vcpu(struct cpu *c, struct vcpu *v)
-{
+void gate_map_vcpu(struct cpu *c, struct vcpu *v) {
     map_frames(c, GATE_GDT, v ? v->gdt_frames : NULL, GDT_GUEST_PAGES);
     map_frames(c, GATE_LDT, v ? v->ldt_frames : NULL, LDT_PAGES);
     WRITE_ONCE(c->gate_l1[pt_slot(GATE_VCPU, 1)], v ? pte_make(v->gate_mfn, READ_WRITE) : 0);
@@ -105,23 +98,22 @@ void gate_map_vcpu(struct cpu *c, struct vcpu *v)
     gate_set_ldt(c->gate_gdt, v ? v->ldt_ents : 0);
 }
 
-void gate_write_hypercall_page(void *page)
-{
+void gate_write_hypercall_page(void *page) {
     static const u8 entry[] = {
-        0x51,                   /* push %rcx */
-        0x41, 0x53,             /* push %r11 */
-        0xb8, 0, 0, 0, 0,       /* mov $number, %eax */
-        0x0f, 0x05,             /* syscall */
-        0x41, 0x5b,             /* pop %r11 */
-        0x59,                   /* pop %rcx */
-        0xc3,                   /* ret */
+        0x51,                /* push %rcx */
+        0x41, 0x53,          /* push %r11 */
+        0xb8, 0,    0, 0, 0, /* mov $number, %eax */
+        0x0f, 0x05,          /* syscall */
+        0x41, 0x5b,          /* pop %r11 */
+        0x59,                /* pop %rcx */
+        0xc3,                /* ret */
     };
     static const u8 iret_entry[] = {
-        0x51,                   /* push %rcx */
-        0x41, 0x53,             /* push %r11 */
-        0x50,                   /* push %rax */
-        0xb8, 23, 0, 0, 0,      /* mov $__HYPERVISOR_iret, %eax */
-        0x0f, 0x05,             /* syscall: does not come back */
+        0x51,                /* push %rcx */
+        0x41, 0x53,          /* push %r11 */
+        0x50,                /* push %rax */
+        0xb8, 23,   0, 0, 0, /* mov $__HYPERVISOR_iret, %eax */
+        0x0f, 0x05,          /* syscall: does not come back */
     };
 
     memset(page, 0xcc, PAGE_SIZE);

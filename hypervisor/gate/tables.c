@@ -11,8 +11,7 @@ extern const u64 gate_address_vectors;
 
 enum { IDT_PRESENT = 0x80, IDT_INTERRUPT_GATE = 0x0e };
 
-static void set_gate(u32 vector, u8 ist, u8 dpl)
-{
+static void set_gate(u32 vector, u8 ist, u8 dpl) {
     u64 address = gate_address_vectors + vector * 16;
 
     gate_idt[vector * 2] = (address & 0xffff) | (u64)SEL_HYP_CS << 16 | (u64)ist << 32 |
@@ -20,10 +19,9 @@ static void set_gate(u32 vector, u8 ist, u8 dpl)
     gate_idt[vector * 2 + 1] = address >> 32;
 }
 
-/* INT n by guests is refused by the gates' DPL and looked up in the guest's trap table (#GP handler); int3, into and int
- * 0x80 come straight. */
-void gate_build_idt(void)
-{
+/* INT n by guests is refused by the gates' DPL and looked up in the guest's trap table (#GP handler); int3, into and
+ * int 0x80 come straight. */
+void gate_build_idt(void) {
     for (u32 i = 0; i < 256; i++)
         set_gate(i, 0, i == VEC_BP || i == VEC_OF || i == 0x80 ? 3 : 0);
     set_gate(VEC_DF, IST_DF, 0);
@@ -38,8 +36,7 @@ struct tss {
     u16 reserved3, iomap;
 } __packed;
 
-void gate_build_tss(void *page)
-{
+void gate_build_tss(void *page) {
     struct tss *tss = page;
 
     tss->rsp[0] = GATE_VCPU + PAGE_SIZE;
@@ -48,10 +45,11 @@ void gate_build_tss(void *page)
     tss->iomap = sizeof(*tss); /* beyond the limit: every port faults outside ring 0 */
 }
 
-static u64 *descriptor(void *page, u32 selector) { return (u64 *)((char *)page + (selector & ~7u) - GDT_RESERVED_OFFSET); }
+static u64 *descriptor(void *page, u32 selector) {
+    return (u64 *)((char *)page + (selector & ~7u) - GDT_RESERVED_OFFSET);
+}
 
-static void set_system(void *page, u32 selector, u64 base, u32 limit, u8 type)
-{
+static void set_system(void *page, u32 selector, u64 base, u32 limit, u8 type) {
     u64 *d = descriptor(page, selector);
 
     d[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | (u64)(0x80 | type) << 40 | (base >> 24 & 0xff) << 56;
@@ -59,8 +57,7 @@ static void set_system(void *page, u32 selector, u64 base, u32 limit, u8 type)
 }
 
 /* Descriptors are born accessed: the GDT is read-only in every root. */
-void gate_build_gdt(void *page)
-{
+void gate_build_gdt(void *page) {
     *descriptor(page, SEL_HYP_CS) = 0x00af9b000000ffff;
     *descriptor(page, SEL_HYP_DS) = 0x00cf93000000ffff;
     *descriptor(page, SEL_USER_CS32) = 0x00cffb000000ffff;
@@ -71,8 +68,7 @@ void gate_build_gdt(void *page)
     set_system(page, SEL_TSS, GATE_TSS, sizeof(struct tss) - 1, 9);
 }
 
-void gate_set_ldt(void *page, u32 entries)
-{
+void gate_set_ldt(void *page, u32 entries) {
     if (entries)
         set_system(page, SEL_LDT, GATE_LDT, entries * 8 - 1, 2);
     else

@@ -22,7 +22,7 @@ struct gnttab_map {
     u32 frame;
     u64 generation; /* of the granter */
     u32 next_free;
-    u16 flags;      /* GNTMAP_host_map, _device_map as long as they hold, _readonly; 0: free or in the making */
+    u16 flags; /* GNTMAP_host_map, _device_map as long as they hold, _readonly; 0: free or in the making */
     domid_t dom;
 };
 

@@ -152,9 +152,12 @@ static long map_from(struct vcpu *v, struct domain *granter, struct gnttab_map_g
     rc = mapping_make(v, granter, op, frame);
     if (rc)
         goto no_mapping;
-    handle_commit(t, handle, &(struct gnttab_map){
-        .ref = op->ref, .frame = frame, .dom = granter->id, .generation = granter->gnttab.generation,
-        .flags = op->flags & (HOLDS | GNTMAP_readonly | GNTMAP_contains_pte)});
+    handle_commit(t, handle,
+                  &(struct gnttab_map){.ref = op->ref,
+                                       .frame = frame,
+                                       .dom = granter->id,
+                                       .generation = granter->gnttab.generation,
+                                       .flags = op->flags & (HOLDS | GNTMAP_readonly | GNTMAP_contains_pte)});
     op->handle = handle;
     op->dev_bus_addr = (u64)frame << PAGE_SHIFT;
     return GNTST_okay;

@@ -82,8 +82,12 @@ static long get_version(struct vcpu *v, void *arg) {
     return 0;
 }
 
-static long map_grant_ref(struct vcpu *v, void *arg) { return gnttab_map_one(v, arg); }
-static long unmap_grant_ref(struct vcpu *v, void *arg) { return gnttab_unmap_one(v, arg); }
+static long map_grant_ref(struct vcpu *v, void *arg) {
+    return gnttab_map_one(v, arg);
+}
+static long unmap_grant_ref(struct vcpu *v, void *arg) {
+    return gnttab_unmap_one(v, arg);
+}
 
 static long copy(struct vcpu *v, void *arg) {
     gnttab_copy_one(v, arg);
@@ -95,8 +99,10 @@ static long refused(struct vcpu *v, void *arg) {
     return -EOPNOTSUPP;
 }
 
-#define MANY(name, type) {.fn = name, .size = sizeof(struct type)}
-#define ONE(name, type) {.fn = name, .size = sizeof(struct type), .single = true}
+#define MANY(name, type)                                                                                               \
+    { .fn = name, .size = sizeof(struct type) }
+#define ONE(name, type)                                                                                                \
+    { .fn = name, .size = sizeof(struct type), .single = true }
 static const struct op ops[] = {
     [GNTTABOP_map_grant_ref] = MANY(map_grant_ref, gnttab_map_grant_ref),
     [GNTTABOP_unmap_grant_ref] = MANY(unmap_grant_ref, gnttab_unmap_grant_ref),
@@ -113,7 +119,8 @@ static const struct op ops[] = {
     [GNTTABOP_cache_flush] = {.fn = refused},
 };
 _Static_assert(sizeof(struct gnttab_copy) <= MAX_ARG && sizeof(struct gnttab_map_grant_ref) <= MAX_ARG &&
-               sizeof(struct gnttab_setup_table) <= MAX_ARG, "one element fits");
+                   sizeof(struct gnttab_setup_table) <= MAX_ARG,
+               "one element fits");
 
 static long element(struct vcpu *v, const struct op *op, gva_t at) {
     u64 buf[MAX_ARG / 8];

@@ -23,7 +23,9 @@ struct domain *gnttab_get_domain(const struct domain *self, domid_t id) {
     return d;
 }
 
-void gnttab_put_domain(struct domain *d) { __atomic_fetch_sub(&d->gnttab.users, 1, __ATOMIC_SEQ_CST); }
+void gnttab_put_domain(struct domain *d) {
+    __atomic_fetch_sub(&d->gnttab.users, 1, __ATOMIC_SEQ_CST);
+}
 
 void gnttab_quiesce(void) {
     spin_lock(&find_lock);

@@ -43,16 +43,14 @@ static const hypercall_fn table[] = {
     [__HYPERVISOR_platform_op] = hc_platform_op,
 };
 
-long hypercall_call(struct vcpu *v, u64 number, u64 *arg)
-{
+long hypercall_call(struct vcpu *v, u64 number, u64 *arg) {
     if (number >= ARRAY_SIZE(table) || !table[number])
         return -ENOSYS;
     return table[number](v, arg);
 }
 
 /* Control operations of a domain that is not the control domain. All begin with a command and a version. */
-static long refuse_control(u64 at, u32 version)
-{
+static long refuse_control(u64 at, u32 version) {
     u32 head[2];
 
     if (copy_from_guest(head, gva(at), sizeof(head)))
@@ -60,28 +58,24 @@ static long refuse_control(u64 at, u32 version)
     return head[1] == version ? -EPERM : -EACCES;
 }
 
-long hc_sysctl(struct vcpu *v, u64 *arg)
-{
+long hc_sysctl(struct vcpu *v, u64 *arg) {
     (void)v;
     return refuse_control(arg[0], XEN_SYSCTL_INTERFACE_VERSION);
 }
 
-long hc_domctl(struct vcpu *v, u64 *arg)
-{
+long hc_domctl(struct vcpu *v, u64 *arg) {
     (void)v;
     return refuse_control(arg[0], XEN_DOMCTL_INTERFACE_VERSION);
 }
 
-long hc_platform_op(struct vcpu *v, u64 *arg)
-{
+long hc_platform_op(struct vcpu *v, u64 *arg) {
     (void)v;
     return refuse_control(arg[0], XENPF_INTERFACE_VERSION);
 }
 
 #define SYSCALL_LENGTH 2
 
-void hypercall_dispatch(struct vcpu *v)
-{
+void hypercall_dispatch(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     u64 number = r->rax, arg[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
     long rc = hypercall_call(v, number, arg);
@@ -101,8 +95,7 @@ void hypercall_dispatch(struct vcpu *v)
 }
 
 /* One entry. Where its call stopped half way is written back, so that the guest's next try goes on there. */
-static long one_call(struct vcpu *v, gva_t at)
-{
+static long one_call(struct vcpu *v, gva_t at) {
     struct multicall_entry e;
     long rc;
 
@@ -121,8 +114,7 @@ static long one_call(struct vcpu *v, gva_t at)
     return copy_to_guest(gva(at.a + offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result));
 }
 
-long hc_multicall(struct vcpu *v, u64 *arg)
-{
+long hc_multicall(struct vcpu *v, u64 *arg) {
     while (arg[1]) {
         long rc = one_call(v, gva(arg[0]));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of hypercall share: handlers, by number. arg: the six arguments, which a handler changes only before it
- * returns -ERESTART, to say where to go on.
+ * What the files of hypercall share: handlers, by number. arg: the six arguments, which a handler changes only before
+ * it returns -ERESTART, to say where to go on.
  */
 #ifndef HYPERCALL_INTERNAL_H
 #define HYPERCALL_INTERNAL_H
@@ -60,7 +60,9 @@ bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags);
 
 /* Which domain's frames (or tables) an argument names, for the current domain: itself, or -ESRCH/-EPERM as NULL. */
 struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error);
-static inline bool is_canonical(u64 a) { return (u64)((s64)(a << 16) >> 16) == a; }
+static inline bool is_canonical(u64 a) {
+    return (u64)((s64)(a << 16) >> 16) == a;
+}
 /* An address where guests may have code or data: canonical, and not in the hypervisor's range. */
 bool hc_guest_address_ok(u64 a);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls in the form they had once, which old kernels still use: the sub-operation inside the structure, or a number of its
-// own. Each is turned into the call of today.
+// Calls in the form they had once, which old kernels still use: the sub-operation inside the structure, or a number of
+// its own. Each is turned into the call of today.
 #include "internal.h"
 
 #include <xen/event_channel.h>
@@ -8,8 +8,7 @@
 #include <xen/physdev.h>
 
 /* arg: struct with a 32-bit command and a union that starts at `offset` */
-static long split(struct vcpu *v, u64 at, size_t offset, long (*call)(struct vcpu *v, u64 *arg))
-{
+static long split(struct vcpu *v, u64 at, size_t offset, long (*call)(struct vcpu *v, u64 *arg)) {
     u64 arg[6] = {0, at + offset};
     u32 cmd;
 
@@ -20,33 +19,31 @@ static long split(struct vcpu *v, u64 at, size_t offset, long (*call)(struct vcp
 }
 
 /* arg: struct evtchn_op */
-long hc_event_channel_op_compat(struct vcpu *v, u64 *arg)
-{
+long hc_event_channel_op_compat(struct vcpu *v, u64 *arg) {
     return split(v, arg[0], offsetof(struct evtchn_op, u), hc_event_channel_op);
 }
 
 /* arg: struct physdev_op */
-long hc_physdev_op_compat(struct vcpu *v, u64 *arg)
-{
+long hc_physdev_op_compat(struct vcpu *v, u64 *arg) {
     return split(v, arg[0], offsetof(struct physdev_op, u), hc_physdev_op);
 }
 
 /* arg: command, reason (shutdown only) */
-long hc_sched_op_compat(struct vcpu *v, u64 *arg)
-{
+long hc_sched_op_compat(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
     case SCHEDOP_yield:
-    case SCHEDOP_block: return hc_sched_op(v, arg);
+    case SCHEDOP_block:
+        return hc_sched_op(v, arg);
     case SCHEDOP_shutdown:
         domain_shutdown(v->domain, (u8)arg[1]);
         return 0;
-    default: return -ENOSYS;
+    default:
+        return -ENOSYS;
     }
 }
 
 /* arg: command, struct xennmi_callback */
-long hc_nmi_op(struct vcpu *v, u64 *arg)
-{
+long hc_nmi_op(struct vcpu *v, u64 *arg) {
     struct xennmi_callback c = {0};
 
     switch (arg[0]) {
@@ -60,6 +57,7 @@ long hc_nmi_op(struct vcpu *v, u64 *arg)
     case XENNMI_unregister_callback:
         v->nmi = (struct guest_entry){0};
         return 0;
-    default: return -ENOSYS;
+    default:
+        return -ENOSYS;
     }
 }

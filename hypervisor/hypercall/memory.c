@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
-// memory_op: a guest's own memory: giving frames up and getting them back, and what it may know of memory. Exchanging frames
-// is memory_exchange.c's.
+// memory_op: a guest's own memory: giving frames up and getting them back, and what it may know of memory. Exchanging
+// frames is memory_exchange.c's.
 #include "internal.h"
 
 #define OP_BITS 6 /* the ABI keeps the entries done by a preempted call above the command's bits */
 
-bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags)
-{
+bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags) {
     u32 bits = XENMEMF_get_address_bits(mem_flags);
     u64 end = (page_to_mfn(pg).n + (1ul << order)) << PAGE_SHIFT;
 
     return !bits || bits >= 52 || end <= 1ul << bits;
 }
 
-static long release_one(struct domain *d, u64 frame, u32 order)
-{
+static long release_one(struct domain *d, u64 frame, u32 order) {
     for (u64 i = 0; i < 1ul << order; i++) {
         struct page *pg;
         bool released;
@@ -32,15 +30,13 @@ static long release_one(struct domain *d, u64 frame, u32 order)
     return 0;
 }
 
-static void release_extent(struct domain *d, struct page *pg, u32 order)
-{
+static void release_extent(struct domain *d, struct page *pg, u32 order) {
     for (u64 i = 0; i < 1ul << order; i++)
         release_one(d, page_to_mfn(pg + i).n, 0);
 }
 
 /* The guest learns of the frames after they are entered in the M2P. */
-static long hand_over(struct page *pg, u32 order, const u64 *gfn, gva_t at)
-{
+static long hand_over(struct page *pg, u32 order, const u64 *gfn, gva_t at) {
     u64 n = page_to_mfn(pg).n;
 
     for (u64 k = 0; gfn && k < 1ul << order; k++)
@@ -48,8 +44,7 @@ static long hand_over(struct page *pg, u32 order, const u64 *gfn, gva_t at)
     return at.a ? copy_to_guest(at, &n, sizeof(n)) : 0;
 }
 
-static long populate_one(struct domain *d, const struct xen_memory_reservation *r, u64 i, bool physmap)
-{
+static long populate_one(struct domain *d, const struct xen_memory_reservation *r, u64 i, bool physmap) {
     u64 list = (u64)r->extent_start.p, gfn = 0;
     gva_t at = gva(list || physmap ? list + i * sizeof(u64) : 0);
     struct page *pg;
@@ -68,8 +63,7 @@ static long populate_one(struct domain *d, const struct xen_memory_reservation *
     return rc;
 }
 
-static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reservation *r, u64 i)
-{
+static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reservation *r, u64 i) {
     u64 frame;
 
     if (cmd != XENMEM_decrease_reservation)
@@ -81,8 +75,7 @@ static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reserv
 
 /* Whatever is wrong, the answer is how many extents were done. A preempted call goes on at the count in the command's
  * upper bits. */
-static long reservation(struct vcpu *v, u64 cmd, u64 *arg)
-{
+static long reservation(struct vcpu *v, u64 cmd, u64 *arg) {
     struct xen_memory_reservation r;
     u64 start = arg[0] >> OP_BITS, i;
     struct domain *d;
@@ -104,8 +97,7 @@ static long reservation(struct vcpu *v, u64 cmd, u64 *arg)
     return (long)i;
 }
 
-static long memory_map(struct vcpu *v, gva_t at)
-{
+static long memory_map(struct vcpu *v, gva_t at) {
     struct {
         u64 addr, size;
         u32 type;
@@ -122,16 +114,14 @@ static long memory_map(struct vcpu *v, gva_t at)
     return copy_to_guest(at, &m, sizeof(m));
 }
 
-static long machphys_mapping(gva_t at)
-{
-    struct xen_machphys_mapping m = {.v_start = 0xffff800000000000ul, .v_end = 0xffff804000000000ul,
-                                     .max_mfn = 0x7ffffffff};
+static long machphys_mapping(gva_t at) {
+    struct xen_machphys_mapping m = {
+        .v_start = 0xffff800000000000ul, .v_end = 0xffff804000000000ul, .max_mfn = 0x7ffffffff};
 
     return copy_to_guest(at, &m, sizeof(m));
 }
 
-static long domain_limit(struct vcpu *v, u64 cmd, gva_t at)
-{
+static long domain_limit(struct vcpu *v, u64 cmd, gva_t at) {
     struct domain *d;
     domid_t id;
     long rc;
@@ -147,29 +137,37 @@ static long domain_limit(struct vcpu *v, u64 cmd, gva_t at)
 }
 
 /* arg: command, structure */
-long hc_memory_op(struct vcpu *v, u64 *arg)
-{
+long hc_memory_op(struct vcpu *v, u64 *arg) {
     u64 cmd = arg[0] & (BIT(OP_BITS) - 1);
     gva_t at = gva(arg[1]);
 
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap: return reservation(v, cmd, arg);
-    case XENMEM_exchange: return hc_memory_exchange(v, at);
-    case XENMEM_memory_map: return memory_map(v, at);
-    case XENMEM_machphys_mapping: return machphys_mapping(at);
-    case XENMEM_maximum_ram_page: return (long)frame_table_max - 1;
+    case XENMEM_populate_physmap:
+        return reservation(v, cmd, arg);
+    case XENMEM_exchange:
+        return hc_memory_exchange(v, at);
+    case XENMEM_memory_map:
+        return memory_map(v, at);
+    case XENMEM_machphys_mapping:
+        return machphys_mapping(at);
+    case XENMEM_maximum_ram_page:
+        return (long)frame_table_max - 1;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
-    case XENMEM_maximum_gpfn: return domain_limit(v, cmd, at);
+    case XENMEM_maximum_gpfn:
+        return domain_limit(v, cmd, at);
     case XENMEM_get_sharing_freed_pages:
-    case XENMEM_get_sharing_shared_pages: return 0;
+    case XENMEM_get_sharing_shared_pages:
+        return 0;
     /* Guests whose physical memory the hypervisor translates only: */
     case XENMEM_add_to_physmap:
     case XENMEM_add_to_physmap_batch:
-    case XENMEM_remove_from_physmap: return -EACCES;
-    case XENMEM_get_vnumainfo: return -EOPNOTSUPP;
+    case XENMEM_remove_from_physmap:
+        return -EACCES;
+    case XENMEM_get_vnumainfo:
+        return -EOPNOTSUPP;
     /* The control domain's: */
     case XENMEM_machphys_mfn_list:
     case XENMEM_machine_memory_map:
@@ -178,7 +176,9 @@ long hc_memory_op(struct vcpu *v, u64 *arg)
     case XENMEM_get_pod_target:
     case XENMEM_claim_pages:
     case XENMEM_reserved_device_memory_map:
-    case XENMEM_acquire_resource: return -EPERM;
-    default: return -ENOSYS;
+    case XENMEM_acquire_resource:
+        return -EPERM;
+    default:
+        return -ENOSYS;
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// XENMEM_exchange: frames given for others of another size or reach. The two lists are worked through in chunks, each as
-// large as the larger of their extents; a chunk is exchanged as a whole or not at all.
+// XENMEM_exchange: frames given for others of another size or reach. The two lists are worked through in chunks, each
+// as large as the larger of their extents; a chunk is exchanged as a whole or not at all.
 #include "internal.h"
 
 #define CHUNK_FRAMES (1ul << MAX_GUEST_ORDER)
@@ -9,20 +9,18 @@
 struct chunk {
     struct domain *d;
     struct xen_memory_reservation in, out;
-    u64 nr_in, nr_out;   /* extents of either list in a chunk */
+    u64 nr_in, nr_out; /* extents of either list in a chunk */
     u64 first_in, first_out;
-    u64 taken, made;     /* frames detached, extents allocated */
+    u64 taken, made; /* frames detached, extents allocated */
     u64 gfn[CHUNK_FRAMES];
     struct page *old[CHUNK_FRAMES], *new[CHUNK_FRAMES];
 };
 
-static gva_t list_entry_at(const struct xen_memory_reservation *r, u64 i)
-{
+static gva_t list_entry_at(const struct xen_memory_reservation *r, u64 i) {
     return gva((u64)r->extent_start.p + i * sizeof(u64));
 }
 
-static bool take_old(struct chunk *c, mfn_t m)
-{
+static bool take_old(struct chunk *c, mfn_t m) {
     struct page *pg = mfn_to_page(m);
 
     if (!mfn_valid(m) || !page_get(pg, c->d))
@@ -35,8 +33,7 @@ static bool take_old(struct chunk *c, mfn_t m)
     return true;
 }
 
-static long take_olds(struct chunk *c)
-{
+static long take_olds(struct chunk *c) {
     for (u64 i = 0; i < c->nr_in; i++) {
         u64 frame;
 
@@ -49,8 +46,7 @@ static long take_olds(struct chunk *c)
     return 0;
 }
 
-static long make_new(struct chunk *c, u64 i)
-{
+static long make_new(struct chunk *c, u64 i) {
     struct page *pg = domain_alloc_pages(c->d, c->out.extent_order);
 
     if (!pg)
@@ -62,8 +58,7 @@ static long make_new(struct chunk *c, u64 i)
     return copy_from_guest(&c->gfn[i], list_entry_at(&c->out, c->first_out + i), sizeof(u64));
 }
 
-static long make_news(struct chunk *c)
-{
+static long make_news(struct chunk *c) {
     long rc = 0;
 
     for (u64 i = 0; i < c->nr_out && !rc; i++)
@@ -71,8 +66,7 @@ static long make_news(struct chunk *c)
     return rc;
 }
 
-static long tell(struct chunk *c)
-{
+static long tell(struct chunk *c) {
     for (u64 i = 0; i < c->nr_out; i++) {
         u64 n = page_to_mfn(c->new[i]).n;
 
@@ -85,8 +79,7 @@ static long tell(struct chunk *c)
 }
 
 /* A frame the guest was told of may be in use already: it is the guest's until it lets go. */
-static void drop_news(struct chunk *c)
-{
+static void drop_news(struct chunk *c) {
     for (u64 i = 0; i < c->made; i++)
         for (u64 k = 0; k < 1ul << c->out.extent_order; k++) {
             struct page *pg = c->new[i] + k;
@@ -98,15 +91,13 @@ static void drop_news(struct chunk *c)
         }
 }
 
-static void undo(struct chunk *c)
-{
+static void undo(struct chunk *c) {
     drop_news(c);
     for (u64 i = 0; i < c->taken; i++)
         domain_attach_page(c->d, c->old[i]);
 }
 
-static long exchange_chunk(struct chunk *c)
-{
+static long exchange_chunk(struct chunk *c) {
     long rc;
 
     c->taken = c->made = 0;
@@ -122,8 +113,7 @@ static long exchange_chunk(struct chunk *c)
     return rc;
 }
 
-static long check(const struct xen_memory_exchange *x)
-{
+static long check(const struct xen_memory_exchange *x) {
     u32 in = x->in.extent_order, out = x->out.extent_order;
 
     if (x->in.domid != x->out.domid)
@@ -137,8 +127,7 @@ static long check(const struct xen_memory_exchange *x)
     return 0;
 }
 
-static struct chunk *begin(struct domain *d, const struct xen_memory_exchange *x)
-{
+static struct chunk *begin(struct domain *d, const struct xen_memory_exchange *x) {
     struct chunk *c = heap_alloc(sizeof(*c));
     u32 order = MAX(x->in.extent_order, x->out.extent_order);
 
@@ -152,8 +141,7 @@ static struct chunk *begin(struct domain *d, const struct xen_memory_exchange *x
     return c;
 }
 
-static long exchange_all(struct chunk *c, u64 *done)
-{
+static long exchange_all(struct chunk *c, u64 *done) {
     long rc = 0;
 
     for (u64 start = *done; *done < c->in.nr_extents && !rc;) {
@@ -169,8 +157,7 @@ static long exchange_all(struct chunk *c, u64 *done)
 }
 
 /* The ABI's structure itself says where a preempted call goes on. */
-long hc_memory_exchange(struct vcpu *v, gva_t at)
-{
+long hc_memory_exchange(struct vcpu *v, gva_t at) {
     struct xen_memory_exchange x;
     struct domain *d;
     struct chunk *c;

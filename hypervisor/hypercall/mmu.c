@@ -7,27 +7,26 @@
 /* Set in a count by a restarted call: *done has what was done before. */
 #define PREEMPTED (1ul << 31)
 
-struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error)
-{
+struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error) {
     if (id == DOMID_SELF || id == v->domain->id)
         return v->domain;
     *error = domain_by_id(id) || id >= DOMID_FIRST_RESERVED ? -EPERM : -ESRCH;
     return NULL;
 }
 
-bool hc_guest_address_ok(u64 a) { return is_canonical(a) && (a < 0xffff800000000000ul || a >= 0xffff880000000000ul); }
+bool hc_guest_address_ok(u64 a) {
+    return is_canonical(a) && (a < 0xffff800000000000ul || a >= 0xffff880000000000ul);
+}
 
 /* Adds what this call did to *done, if the guest wants to know, and gives a place where that can be written. */
-static void report_done(u64 done_at, u64 count, u32 before)
-{
+static void report_done(u64 done_at, u64 count, u32 before) {
     u32 done = (u32)count + before;
 
     if (done_at)
         (void)copy_to_guest(gva(done_at), &done, sizeof(done));
 }
 
-static u32 done_before(u64 *count, u64 done_at)
-{
+static u32 done_before(u64 *count, u64 done_at) {
     u32 before = 0;
 
     if (!(*count & PREEMPTED))
@@ -37,8 +36,7 @@ static u32 done_before(u64 *count, u64 done_at)
 }
 
 /* mmu_update's last argument. Frames of real devices are nobody's here, so each entry that names one is invalid. */
-static long check_domains(struct vcpu *v, u32 foreign)
-{
+static long check_domains(struct vcpu *v, u32 foreign) {
     long rc = -EPERM;
 
     if (foreign >> 16 && !hc_domain_of(v, (domid_t)((foreign >> 16) - 1), &rc))
@@ -48,8 +46,7 @@ static long check_domains(struct vcpu *v, u32 foreign)
     return hc_domain_of(v, (domid_t)foreign, &rc) ? 0 : rc;
 }
 
-static long one_update(struct domain *d, const struct mmu_update *req)
-{
+static long one_update(struct domain *d, const struct mmu_update *req) {
     struct mm_update u = {.entry = maddr(req->ptr & ~7ul), .value = req->val};
     mfn_t m = maddr_to_mfn(u.entry);
 
@@ -73,8 +70,7 @@ static long one_update(struct domain *d, const struct mmu_update *req)
 
 #define BATCH 16
 
-static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done)
-{
+static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done) {
     struct mmu_update req[BATCH];
 
     while (*done < count) {
@@ -93,8 +89,7 @@ static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done)
 }
 
 /* arg: updates, count, &done, foreign domain (low half: owner of frames, high half: owner of tables + 1) */
-long hc_mmu_update(struct vcpu *v, u64 *arg)
-{
+long hc_mmu_update(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
     long rc = check_domains(v, (u32)arg[3]);
@@ -110,8 +105,7 @@ long hc_mmu_update(struct vcpu *v, u64 *arg)
     return rc;
 }
 
-static u64 mask_of_all_vcpus(struct domain *d)
-{
+static u64 mask_of_all_vcpus(struct domain *d) {
     u64 mask = 0;
 
     for (u32 i = 0; i < d->nr_vcpus; i++) {
@@ -124,8 +118,7 @@ static u64 mask_of_all_vcpus(struct domain *d)
 }
 
 /* A set of vCPUs in guest memory -> the CPUs that run them. */
-static long mask_of_vcpus(struct domain *d, u64 at, u64 *mask)
-{
+static long mask_of_vcpus(struct domain *d, u64 at, u64 *mask) {
     u64 set = 0;
 
     if (copy_from_guest(&set, gva(at), ALIGN_UP(d->nr_vcpus, 8u) / 8))
@@ -141,8 +134,7 @@ static long mask_of_vcpus(struct domain *d, u64 at, u64 *mask)
 }
 
 /* The way back to the guest drops the calling CPU's translations whatever was asked for. Others have to be made to. */
-static long flush(struct vcpu *v, u64 flags)
-{
+static long flush(struct vcpu *v, u64 flags) {
     u64 target = flags & ~(u64)UVMF_FLUSHTYPE_MASK, mask;
     long rc;
 
@@ -159,22 +151,19 @@ static long flush(struct vcpu *v, u64 flags)
 }
 
 /* arg: address, value, flush flags */
-long hc_update_va_mapping(struct vcpu *v, u64 *arg)
-{
+long hc_update_va_mapping(struct vcpu *v, u64 *arg) {
     long rc = mm_update_va(v, gva(arg[0]), arg[1], v->domain);
 
     return rc ? rc : flush(v, arg[2]);
 }
 
-long hc_update_va_mapping_otherdomain(struct vcpu *v, u64 *arg)
-{
+long hc_update_va_mapping_otherdomain(struct vcpu *v, u64 *arg) {
     long rc = 0;
 
     return hc_domain_of(v, (domid_t)arg[3], &rc) ? hc_update_va_mapping(v, arg) : rc;
 }
 
-static long copy_page(struct domain *d, mfn_t to, mfn_t from)
-{
+static long copy_page(struct domain *d, mfn_t to, mfn_t from) {
     struct page *src, *dst;
     long rc;
 
@@ -197,10 +186,11 @@ static long copy_page(struct domain *d, mfn_t to, mfn_t from)
     return rc;
 }
 
-static long set_user_base(struct vcpu *v, u64 n) { return mm_set_user_base(v, n ? mfn(n) : MFN_INVALID); }
+static long set_user_base(struct vcpu *v, u64 n) {
+    return mm_set_user_base(v, n ? mfn(n) : MFN_INVALID);
+}
 
-static long flush_multi(struct vcpu *v, const struct mmuext_op *op)
-{
+static long flush_multi(struct vcpu *v, const struct mmuext_op *op) {
     u64 mask;
     long rc = mask_of_vcpus(v->domain, (u64)op->arg2.vcpumask.p, &mask);
 
@@ -210,8 +200,7 @@ static long flush_multi(struct vcpu *v, const struct mmuext_op *op)
     return 0;
 }
 
-static long set_ldt(struct vcpu *v, const struct mmuext_op *op)
-{
+static long set_ldt(struct vcpu *v, const struct mmuext_op *op) {
     if (!op->arg2.nr_ents)
         return mm_set_ldt(v, gva(0), 0);
     if (op->arg2.nr_ents > 8192 || !hc_guest_address_ok(op->arg1.linear_addr))
@@ -219,8 +208,7 @@ static long set_ldt(struct vcpu *v, const struct mmuext_op *op)
     return mm_set_ldt(v, gva(op->arg1.linear_addr), op->arg2.nr_ents);
 }
 
-static long one_ext(struct vcpu *v, const struct mmuext_op *op)
-{
+static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
     struct domain *d = v->domain;
 
     switch (op->cmd) {
@@ -263,8 +251,7 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op)
     }
 }
 
-static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done)
-{
+static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done) {
     for (; *done < count; ++*done) {
         struct mmuext_op op;
         long rc;
@@ -281,8 +268,7 @@ static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done)
 }
 
 /* arg: operations, count, &done, foreign domain */
-long hc_mmuext_op(struct vcpu *v, u64 *arg)
-{
+long hc_mmuext_op(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
     long rc = -EPERM;
@@ -299,8 +285,7 @@ long hc_mmuext_op(struct vcpu *v, u64 *arg)
 }
 
 /* arg: frames, number of descriptors */
-long hc_set_gdt(struct vcpu *v, u64 *arg)
-{
+long hc_set_gdt(struct vcpu *v, u64 *arg) {
     u64 frames[GDT_GUEST_PAGES];
     u32 entries = (u32)arg[1], n = (entries + 511) / 512;
 
@@ -312,4 +297,6 @@ long hc_set_gdt(struct vcpu *v, u64 *arg)
 }
 
 /* arg: machine address, descriptor */
-long hc_update_descriptor(struct vcpu *v, u64 *arg) { return mm_update_descriptor(v->domain, maddr(arg[0]), arg[1]); }
+long hc_update_descriptor(struct vcpu *v, u64 *arg) {
+    return mm_update_descriptor(v->domain, maddr(arg[0]), arg[1]);
+}

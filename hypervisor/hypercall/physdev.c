@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// physdev_op of a domain without devices: the I/O privilege level and bitmap of its user mode. The rest is refused, with
-// the errors that such domains get.
+// physdev_op of a domain without devices: the I/O privilege level and bitmap of its user mode. The rest is refused,
+// with the errors that such domains get.
 #include "internal.h"
 
 #include <xen/physdev.h>
 
 #define MAX_PORTS 65536
 
-static long set_iopl(struct vcpu *v, gva_t at)
-{
+static long set_iopl(struct vcpu *v, gva_t at) {
     struct physdev_set_iopl p;
 
     if (copy_from_guest(&p, at, sizeof(p)))
@@ -20,8 +19,7 @@ static long set_iopl(struct vcpu *v, gva_t at)
 }
 
 /* Ports that user mode may use. None is the guest's, so it reads ones there instead of faulting. */
-static long set_iobitmap(struct vcpu *v, gva_t at)
-{
+static long set_iobitmap(struct vcpu *v, gva_t at) {
     struct physdev_set_iobitmap p;
 
     if (copy_from_guest(&p, at, sizeof(p)))
@@ -34,8 +32,7 @@ static long set_iobitmap(struct vcpu *v, gva_t at)
 }
 
 /* Lines nobody routes to the guest need no end of interrupt. */
-static long irq_status(gva_t at)
-{
+static long irq_status(gva_t at) {
     struct physdev_irq_status_query q;
 
     if (copy_from_guest(&q, at, sizeof(q)))
@@ -74,8 +71,7 @@ static const struct {
 #undef REFUSED
 };
 
-static long refuse(u64 cmd, gva_t at)
-{
+static long refuse(u64 cmd, gva_t at) {
     u8 arg[64];
 
     if (cmd >= ARRAY_SIZE(refused) || !refused[cmd].error)
@@ -84,13 +80,17 @@ static long refuse(u64 cmd, gva_t at)
 }
 
 /* arg: command, structure */
-long hc_physdev_op(struct vcpu *v, u64 *arg)
-{
+long hc_physdev_op(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
-    case PHYSDEVOP_IRQ_UNMASK_NOTIFY: return 0;
-    case PHYSDEVOP_irq_status_query: return irq_status(gva(arg[1]));
-    case PHYSDEVOP_set_iopl: return set_iopl(v, gva(arg[1]));
-    case PHYSDEVOP_set_iobitmap: return set_iobitmap(v, gva(arg[1]));
-    default: return refuse(arg[0], gva(arg[1]));
+    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
+        return 0;
+    case PHYSDEVOP_irq_status_query:
+        return irq_status(gva(arg[1]));
+    case PHYSDEVOP_set_iopl:
+        return set_iopl(v, gva(arg[1]));
+    case PHYSDEVOP_set_iobitmap:
+        return set_iobitmap(v, gva(arg[1]));
+    default:
+        return refuse(arg[0], gva(arg[1]));
     }
 }

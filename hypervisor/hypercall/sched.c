@@ -5,8 +5,7 @@
 #include <pv/console.h>
 #include <pv/trap.h>
 
-static long block(struct vcpu *v)
-{
+static long block(struct vcpu *v) {
     WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
     vcpu_pause_set(v, VCPU_BLOCKED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -16,8 +15,7 @@ static long block(struct vcpu *v)
     return 0;
 }
 
-static long shutdown(struct vcpu *v, gva_t at)
-{
+static long shutdown(struct vcpu *v, gva_t at) {
     struct sched_shutdown s;
 
     if (copy_from_guest(&s, at, sizeof(s)))
@@ -27,8 +25,7 @@ static long shutdown(struct vcpu *v, gva_t at)
 }
 
 /* The first reason given counts, whatever ends the domain later. */
-static long shutdown_code(struct vcpu *v, gva_t at)
-{
+static long shutdown_code(struct vcpu *v, gva_t at) {
     struct domain *d = v->domain;
     struct sched_shutdown s;
 
@@ -43,8 +40,7 @@ static long shutdown_code(struct vcpu *v, gva_t at)
 }
 
 /* For control domains. */
-static long remote_shutdown(struct vcpu *v, gva_t at)
-{
+static long remote_shutdown(struct vcpu *v, gva_t at) {
     struct sched_remote_shutdown s;
     long rc = -EPERM;
 
@@ -55,8 +51,7 @@ static long remote_shutdown(struct vcpu *v, gva_t at)
 
 #define MAX_POLL_PORTS 128
 
-static long poll(struct vcpu *v, gva_t at)
-{
+static long poll(struct vcpu *v, gva_t at) {
     evtchn_port_t ports[MAX_POLL_PORTS];
     struct sched_poll p;
     long rc;
@@ -75,29 +70,37 @@ static long poll(struct vcpu *v, gva_t at)
 }
 
 /* arg: command, structure */
-long hc_sched_op(struct vcpu *v, u64 *arg)
-{
+long hc_sched_op(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
     case SCHEDOP_yield:
         sched_yield_entity(&v->sched, time_now());
         return 0;
-    case SCHEDOP_block: return block(v);
-    case SCHEDOP_shutdown: return shutdown(v, gva(arg[1]));
-    case SCHEDOP_poll: return poll(v, gva(arg[1]));
-    case SCHEDOP_remote_shutdown: return remote_shutdown(v, gva(arg[1]));
-    case SCHEDOP_shutdown_code: return shutdown_code(v, gva(arg[1]));
-    case SCHEDOP_watchdog: return hc_watchdog(v, gva(arg[1]));
-    case SCHEDOP_pin_override: return -EPERM;
-    default: return -ENOSYS;
+    case SCHEDOP_block:
+        return block(v);
+    case SCHEDOP_shutdown:
+        return shutdown(v, gva(arg[1]));
+    case SCHEDOP_poll:
+        return poll(v, gva(arg[1]));
+    case SCHEDOP_remote_shutdown:
+        return remote_shutdown(v, gva(arg[1]));
+    case SCHEDOP_shutdown_code:
+        return shutdown_code(v, gva(arg[1]));
+    case SCHEDOP_watchdog:
+        return hc_watchdog(v, gva(arg[1]));
+    case SCHEDOP_pin_override:
+        return -EPERM;
+    default:
+        return -ENOSYS;
     }
 }
 
 /* arg: time */
-long hc_set_timer_op(struct vcpu *v, u64 *arg) { return time_vcpu_set_timer_op(v, arg[0]); }
+long hc_set_timer_op(struct vcpu *v, u64 *arg) {
+    return time_vcpu_set_timer_op(v, arg[0]);
+}
 
 /* arg: command, structure */
-long hc_event_channel_op(struct vcpu *v, u64 *arg)
-{
+long hc_event_channel_op(struct vcpu *v, u64 *arg) {
     u64 buf[16];
     u32 cmd = (u32)arg[0];
     size_t n = evtchn_arg_size(cmd);
@@ -115,8 +118,7 @@ long hc_event_channel_op(struct vcpu *v, u64 *arg)
 
 #define CONSOLE_CHUNK 128
 
-static long console_write_guest(struct vcpu *v, u64 *arg)
-{
+static long console_write_guest(struct vcpu *v, u64 *arg) {
     char buf[CONSOLE_CHUNK];
 
     while (arg[1]) {
@@ -133,8 +135,7 @@ static long console_write_guest(struct vcpu *v, u64 *arg)
     return 0;
 }
 
-static long console_read_guest(struct vcpu *v, u64 *arg)
-{
+static long console_read_guest(struct vcpu *v, u64 *arg) {
     char buf[CONSOLE_CHUNK];
     size_t n = console_guest_read(v->domain, buf, MIN(arg[1], CONSOLE_CHUNK));
 
@@ -142,19 +143,23 @@ static long console_read_guest(struct vcpu *v, u64 *arg)
 }
 
 /* arg: command, count, buffer */
-long hc_console_io(struct vcpu *v, u64 *arg)
-{
+long hc_console_io(struct vcpu *v, u64 *arg) {
     arg[1] = (u32)arg[1];
     if (!v->domain->privileged)
         return -EPERM;
     if (arg[1] >> 31)
         return -EINVAL;
     switch (arg[0]) {
-    case CONSOLEIO_write: return console_write_guest(v, arg);
-    case CONSOLEIO_read: return console_read_guest(v, arg);
-    default: return -ENOSYS;
+    case CONSOLEIO_write:
+        return console_write_guest(v, arg);
+    case CONSOLEIO_read:
+        return console_read_guest(v, arg);
+    default:
+        return -ENOSYS;
     }
 }
 
 /* arg: command, array, count */
-long hc_grant_table_op(struct vcpu *v, u64 *arg) { return gnttab_op(v, (u32)arg[0], arg); }
+long hc_grant_table_op(struct vcpu *v, u64 *arg) {
+    return gnttab_op(v, (u32)arg[0], arg);
+}

@@ -7,18 +7,16 @@
 #include <pv/x86.h>
 #include <xen/arch-x86/xen.h>
 
-static long set_one_trap(struct vcpu *v, const struct trap_info *t)
-{
+static long set_one_trap(struct vcpu *v, const struct trap_info *t) {
     if (!hc_guest_address_ok(t->address))
         return -EINVAL;
-    v->trap[t->vector] = (struct guest_entry){.rip = t->address, .cs = t->cs, .dpl = t->flags & TRAP_DPL,
-                                              .mask = (t->flags & TRAP_MASK_EVENTS) != 0};
+    v->trap[t->vector] = (struct guest_entry){
+        .rip = t->address, .cs = t->cs, .dpl = t->flags & TRAP_DPL, .mask = (t->flags & TRAP_MASK_EVENTS) != 0};
     return 0;
 }
 
 /* arg: table, ended by an entry with address 0; NULL: forget all. At most one entry for each vector is looked at. */
-long hc_set_trap_table(struct vcpu *v, u64 *arg)
-{
+long hc_set_trap_table(struct vcpu *v, u64 *arg) {
     if (!arg[0]) {
         memset(v->trap, 0, sizeof(v->trap));
         return 0;
@@ -39,29 +37,33 @@ long hc_set_trap_table(struct vcpu *v, u64 *arg)
 }
 
 /* arg: selector (always the flat one), stack pointer */
-long hc_stack_switch(struct vcpu *v, u64 *arg)
-{
+long hc_stack_switch(struct vcpu *v, u64 *arg) {
     if (!hc_guest_address_ok(arg[1]))
         return -EINVAL;
     v->kernel_sp = arg[1];
     return 0;
 }
 
-static struct guest_entry *callback_slot(struct vcpu *v, u32 type)
-{
+static struct guest_entry *callback_slot(struct vcpu *v, u32 type) {
     switch (type) {
-    case CALLBACKTYPE_event: return &v->event;
-    case CALLBACKTYPE_failsafe: return &v->failsafe;
-    case CALLBACKTYPE_syscall: return &v->syscall;
-    case CALLBACKTYPE_syscall32: return &v->syscall32;
-    case CALLBACKTYPE_sysenter: return &v->sysenter;
-    case CALLBACKTYPE_nmi: return &v->nmi;
-    default: return NULL;
+    case CALLBACKTYPE_event:
+        return &v->event;
+    case CALLBACKTYPE_failsafe:
+        return &v->failsafe;
+    case CALLBACKTYPE_syscall:
+        return &v->syscall;
+    case CALLBACKTYPE_syscall32:
+        return &v->syscall32;
+    case CALLBACKTYPE_sysenter:
+        return &v->sysenter;
+    case CALLBACKTYPE_nmi:
+        return &v->nmi;
+    default:
+        return NULL;
     }
 }
 
-static long set_callback(struct vcpu *v, u32 type, u64 address, u32 flags)
-{
+static long set_callback(struct vcpu *v, u32 type, u64 address, u32 flags) {
     struct guest_entry *e = callback_slot(v, type);
 
     if (!e)
@@ -73,8 +75,7 @@ static long set_callback(struct vcpu *v, u32 type, u64 address, u32 flags)
 }
 
 /* arg: event, failsafe, syscall addresses */
-long hc_set_callbacks(struct vcpu *v, u64 *arg)
-{
+long hc_set_callbacks(struct vcpu *v, u64 *arg) {
     long rc = set_callback(v, CALLBACKTYPE_event, arg[0], 0);
 
     if (!rc)
@@ -82,8 +83,7 @@ long hc_set_callbacks(struct vcpu *v, u64 *arg)
     return rc ? rc : set_callback(v, CALLBACKTYPE_syscall, arg[2], 0);
 }
 
-static long register_callback(struct vcpu *v, gva_t at)
-{
+static long register_callback(struct vcpu *v, gva_t at) {
     struct callback_register r;
 
     if (copy_from_guest(&r, at, sizeof(r)))
@@ -91,8 +91,7 @@ static long register_callback(struct vcpu *v, gva_t at)
     return set_callback(v, r.type, r.address, r.flags);
 }
 
-static long unregister_callback(struct vcpu *v, gva_t at)
-{
+static long unregister_callback(struct vcpu *v, gva_t at) {
     struct callback_unregister u;
 
     if (copy_from_guest(&u, at, sizeof(u)))
@@ -103,18 +102,19 @@ static long unregister_callback(struct vcpu *v, gva_t at)
 }
 
 /* arg: command, structure */
-long hc_callback_op(struct vcpu *v, u64 *arg)
-{
+long hc_callback_op(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
-    case CALLBACKOP_register: return register_callback(v, gva(arg[1]));
-    case CALLBACKOP_unregister: return unregister_callback(v, gva(arg[1]));
-    default: return -ENOSYS;
+    case CALLBACKOP_register:
+        return register_callback(v, gva(arg[1]));
+    case CALLBACKOP_unregister:
+        return unregister_callback(v, gva(arg[1]));
+    default:
+        return -ENOSYS;
     }
 }
 
 /* arg: set */
-long hc_fpu_taskswitch(struct vcpu *v, u64 *arg)
-{
+long hc_fpu_taskswitch(struct vcpu *v, u64 *arg) {
     v->fpu_dirty_ts = arg[0] != 0;
     x86_set_ts(v->fpu_dirty_ts);
     return 0;
@@ -128,8 +128,7 @@ long hc_fpu_taskswitch(struct vcpu *v, u64 *arg)
 #define DR7_IO 2
 
 /* General detect would fault in the hypervisor's own switches; breakpoints on ports need CR4.DE, which stays off. */
-static bool dr7_ok(u64 value)
-{
+static bool dr7_ok(u64 value) {
     for (u32 i = 0; i < 4; i++)
         if ((value >> (16 + 4 * i) & 3) == DR7_IO)
             return false;
@@ -137,16 +136,14 @@ static bool dr7_ok(u64 value)
 }
 
 /* DR4 and DR5 are old names of DR6 and DR7, unless CR4.DE is on. -1: no such register. */
-static int debugreg_index(const struct vcpu *v, u64 reg)
-{
+static int debugreg_index(const struct vcpu *v, u64 reg) {
     if (reg == 4 || reg == 5)
         return v->cr4 & CR4_DE ? -1 : (int)reg + 2;
     return reg > 7 ? -1 : (int)reg;
 }
 
 /* A breakpoint address must be the guest's own, or ring 0 would run into it for ever. */
-long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value)
-{
+long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value) {
     int i = debugreg_index(v, reg);
 
     if (i < 0)
@@ -166,19 +163,19 @@ long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value)
 }
 
 /* arg: register, value */
-long hc_set_debugreg(struct vcpu *v, u64 *arg) { return vcpu_set_debugreg(v, (u32)arg[0], arg[1]); }
+long hc_set_debugreg(struct vcpu *v, u64 *arg) {
+    return vcpu_set_debugreg(v, (u32)arg[0], arg[1]);
+}
 
 /* arg: register */
-long hc_get_debugreg(struct vcpu *v, u64 *arg)
-{
+long hc_get_debugreg(struct vcpu *v, u64 *arg) {
     int i = debugreg_index(v, (u32)arg[0]);
 
     return i < 0 ? -ENODEV : (long)v->debugreg[i];
 }
 
 /* arg: which, base or selector */
-long hc_set_segment_base(struct vcpu *v, u64 *arg)
-{
+long hc_set_segment_base(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
     case SEGBASE_FS:
     case SEGBASE_GS_KERNEL:
@@ -199,8 +196,7 @@ long hc_set_segment_base(struct vcpu *v, u64 *arg)
 }
 
 /* arg: command, type */
-long hc_vm_assist(struct vcpu *v, u64 *arg)
-{
+long hc_vm_assist(struct vcpu *v, u64 *arg) {
     const u64 known = BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |
                       BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |
                       BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) |
@@ -221,19 +217,17 @@ long hc_vm_assist(struct vcpu *v, u64 *arg)
 }
 
 /* Kernel mode is 64-bit code: the flat segment, or one of the guest's own that is like it. */
-static bool kernel_cs_ok(u16 cs)
-{
+static bool kernel_cs_ok(u16 cs) {
     const u32 present = 1 << 15, code = 3 << 11, long_mode = 1 << 21;
     u32 rights = 0;
 
-    return (cs | 3) == FLAT_RING3_CS64 ||
-           (x86_segment_rights(cs | 1, &rights) && (rights & (present | code | long_mode)) == (present | code | long_mode));
+    return (cs | 3) == FLAT_RING3_CS64 || (x86_segment_rights(cs | 1, &rights) &&
+                                           (rights & (present | code | long_mode)) == (present | code | long_mode));
 }
 
-/* The frame on the guest's stack becomes the vCPU's state. Selectors of kernel mode are constants set on the way out; what
- * is wrong with a user frame shows when IRETQ refuses it. */
-long hc_iret(struct vcpu *v, u64 *arg)
-{
+/* The frame on the guest's stack becomes the vCPU's state. Selectors of kernel mode are constants set on the way out;
+ * what is wrong with a user frame shows when IRETQ refuses it. */
+long hc_iret(struct vcpu *v, u64 *arg) {
     struct regs *r = vcpu_regs(v);
     struct iret_context f;
 

@@ -5,8 +5,7 @@
 #include <pv/run.h>
 #include <pv/trap.h>
 
-static long initialise(struct vcpu *v, gva_t at)
-{
+static long initialise(struct vcpu *v, gva_t at) {
     struct vcpu_guest_context *c = heap_alloc(sizeof(*c));
     struct domain *d = v->domain;
     long rc = -EFAULT;
@@ -22,8 +21,7 @@ static long initialise(struct vcpu *v, gva_t at)
     return rc;
 }
 
-static long up(struct vcpu *v)
-{
+static long up(struct vcpu *v) {
     if (!v->initialised)
         return -EINVAL;
     time_update_vcpu(v);
@@ -31,8 +29,7 @@ static long up(struct vcpu *v)
     return 0;
 }
 
-static long register_info(struct vcpu *v, gva_t at)
-{
+static long register_info(struct vcpu *v, gva_t at) {
     struct vcpu_register_vcpu_info r;
     struct vcpu_info *new;
     struct page *pg;
@@ -61,8 +58,7 @@ static long register_info(struct vcpu *v, gva_t at)
     return 0;
 }
 
-static long register_runstate(struct vcpu *v, gva_t at)
-{
+static long register_runstate(struct vcpu *v, gva_t at) {
     struct vcpu_register_runstate_memory_area a;
 
     if (copy_from_guest(&a, at, sizeof(a)))
@@ -76,8 +72,7 @@ static long register_runstate(struct vcpu *v, gva_t at)
     return 0;
 }
 
-static long register_time(struct vcpu *v, gva_t at)
-{
+static long register_time(struct vcpu *v, gva_t at) {
     struct vcpu_register_time_memory_area a;
 
     if (copy_from_guest(&a, at, sizeof(a)))
@@ -89,16 +84,14 @@ static long register_time(struct vcpu *v, gva_t at)
     return 0;
 }
 
-static long get_runstate(struct vcpu *v, gva_t at)
-{
+static long get_runstate(struct vcpu *v, gva_t at) {
     struct vcpu_runstate_info r = v->runstate;
 
     r.time[r.state] += time_now() - r.state_entry_time;
     return copy_to_guest(at, &r, sizeof(r)) ? -EFAULT : 0;
 }
 
-static long set_singleshot(struct vcpu *v, gva_t at)
-{
+static long set_singleshot(struct vcpu *v, gva_t at) {
     struct vcpu_set_singleshot_timer t;
 
     if (v != current_vcpu())
@@ -108,8 +101,7 @@ static long set_singleshot(struct vcpu *v, gva_t at)
     return time_vcpu_set_singleshot(v, t.timeout_abs_ns, t.flags);
 }
 
-static long set_periodic(struct vcpu *v, gva_t at)
-{
+static long set_periodic(struct vcpu *v, gva_t at) {
     struct vcpu_set_periodic_timer t;
 
     if (copy_from_guest(&t, at, sizeof(t)))
@@ -118,8 +110,7 @@ static long set_periodic(struct vcpu *v, gva_t at)
 }
 
 /* The last one that goes down takes the domain with it. */
-static long down(struct vcpu *v)
-{
+static long down(struct vcpu *v) {
     struct domain *d = v->domain;
 
     for (u32 i = 0; i < d->nr_vcpus; i++)
@@ -131,8 +122,7 @@ static long down(struct vcpu *v)
     return 0;
 }
 
-static long send_nmi(struct vcpu *v, gva_t none)
-{
+static long send_nmi(struct vcpu *v, gva_t none) {
     if (none.a)
         return -EINVAL;
     v->nmi_pending = true;
@@ -140,36 +130,47 @@ static long send_nmi(struct vcpu *v, gva_t none)
     return 0;
 }
 
-static long on_vcpu(struct vcpu *v, u64 cmd, gva_t at)
-{
+static long on_vcpu(struct vcpu *v, u64 cmd, gva_t at) {
     switch (cmd) {
-    case VCPUOP_initialise: return initialise(v, at);
-    case VCPUOP_up: return up(v);
-    case VCPUOP_down: return down(v);
-    case VCPUOP_is_up: return !(READ_ONCE(v->pause) & VCPU_DOWN);
-    case VCPUOP_get_runstate_info: return get_runstate(v, at);
-    case VCPUOP_register_runstate_memory_area: return register_runstate(v, at);
-    case VCPUOP_register_vcpu_time_memory_area: return register_time(v, at);
-    case VCPUOP_register_vcpu_info: return register_info(v, at);
-    case VCPUOP_set_periodic_timer: return set_periodic(v, at);
+    case VCPUOP_initialise:
+        return initialise(v, at);
+    case VCPUOP_up:
+        return up(v);
+    case VCPUOP_down:
+        return down(v);
+    case VCPUOP_is_up:
+        return !(READ_ONCE(v->pause) & VCPU_DOWN);
+    case VCPUOP_get_runstate_info:
+        return get_runstate(v, at);
+    case VCPUOP_register_runstate_memory_area:
+        return register_runstate(v, at);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return register_time(v, at);
+    case VCPUOP_register_vcpu_info:
+        return register_info(v, at);
+    case VCPUOP_set_periodic_timer:
+        return set_periodic(v, at);
     case VCPUOP_stop_periodic_timer:
         time_vcpu_stop_periodic(v);
         return 0;
-    case VCPUOP_set_singleshot_timer: return set_singleshot(v, at);
+    case VCPUOP_set_singleshot_timer:
+        return set_singleshot(v, at);
     case VCPUOP_stop_singleshot_timer:
         if (v != current_vcpu())
             return -EINVAL;
         time_vcpu_stop_singleshot(v);
         return 0;
-    case VCPUOP_send_nmi: return send_nmi(v, at);
-    case VCPUOP_get_physid: return -EINVAL; /* for vCPUs that never leave their CPU */
-    default: return -ENOSYS;
+    case VCPUOP_send_nmi:
+        return send_nmi(v, at);
+    case VCPUOP_get_physid:
+        return -EINVAL; /* for vCPUs that never leave their CPU */
+    default:
+        return -ENOSYS;
     }
 }
 
 /* arg: command, vCPU, structure */
-long hc_vcpu_op(struct vcpu *v, u64 *arg)
-{
+long hc_vcpu_op(struct vcpu *v, u64 *arg) {
     u32 id = (u32)arg[1];
 
     if (id >= v->domain->nr_vcpus)

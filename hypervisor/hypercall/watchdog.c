@@ -2,12 +2,15 @@
 // SCHEDOP_watchdog: timers that a domain must keep pushing back, or it is shut down.
 #include "internal.h"
 
-static void fire(void *arg) { domain_shutdown(arg, SHUTDOWN_watchdog); }
+static void fire(void *arg) {
+    domain_shutdown(arg, SHUTDOWN_watchdog);
+}
 
-static void start(struct timer *t, u32 seconds) { timer_set(t, this_cpu()->id, time_now() + TIME_SEC((u64)seconds)); }
+static void start(struct timer *t, u32 seconds) {
+    timer_set(t, this_cpu()->id, time_now() + TIME_SEC((u64)seconds));
+}
 
-static long create(struct domain *d, u32 seconds)
-{
+static long create(struct domain *d, u32 seconds) {
     for (u32 i = 0; i < NR_WATCHDOGS; i++) {
         if (d->watchdogs & 1u << i)
             continue;
@@ -19,8 +22,7 @@ static long create(struct domain *d, u32 seconds)
     return -ENOSPC;
 }
 
-static long change(struct domain *d, u32 i, u32 seconds)
-{
+static long change(struct domain *d, u32 i, u32 seconds) {
     if (!(d->watchdogs & 1u << i))
         return -EINVAL;
     if (seconds) {
@@ -33,8 +35,7 @@ static long change(struct domain *d, u32 i, u32 seconds)
 }
 
 /* id 0: a new one, whose number is returned. A timeout of 0 ends an old one. */
-long hc_watchdog(struct vcpu *v, gva_t at)
-{
+long hc_watchdog(struct vcpu *v, gva_t at) {
     struct domain *d = v->domain;
     struct sched_watchdog w;
     long rc;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Builds a PV domain from a kernel image and a ramdisk: memory, the layout that xen/xen.h prescribes, first page tables,
-// start info, and the state of vCPU 0.
+// Builds a PV domain from a kernel image and a ramdisk: memory, the layout that xen/xen.h prescribes, first page
+// tables, start info, and the state of vCPU 0.
 //
 //   virt_base ... kernel | ramdisk | p2m list | start info | store ring | console ring | page tables | stack | padding
 //
@@ -28,25 +28,31 @@ struct builder {
     u64 l4; /* frame of the L4 table */
 };
 
-static void *frame_virt(struct builder *b, u64 n) { return mfn_to_virt(mfn(b->p2m[n])); }
+static void *frame_virt(struct builder *b, u64 n) {
+    return mfn_to_virt(mfn(b->p2m[n]));
+}
 
-static u64 va_of(const struct builder *b, u64 n) { return b->k.virt_base + (n << PAGE_SHIFT); }
+static u64 va_of(const struct builder *b, u64 n) {
+    return b->k.virt_base + (n << PAGE_SHIFT);
+}
 
-static u64 pages(u64 bytes) { return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT; }
+static u64 pages(u64 bytes) {
+    return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
 
 /* Tables of the given level's entries needed to map [start, end): one for each unit the range touches. */
-static u64 units(u64 start, u64 end, int level)
-{
+static u64 units(u64 start, u64 end, int level) {
     u64 shift = 12 + 9 * (u64)level;
 
     return ((end - 1) >> shift) - (start >> shift) + 1;
 }
 
-static u64 tables_for(u64 start, u64 end) { return units(start, end, 1) + units(start, end, 2) + units(start, end, 3); }
+static u64 tables_for(u64 start, u64 end) {
+    return units(start, end, 1) + units(start, end, 2) + units(start, end, 3);
+}
 
 /* The tables map the area they lie in, so their number is found by trying. */
-static void place_tables(struct builder *b)
-{
+static void place_tables(struct builder *b) {
     u64 base = b->k.virt_base, p2m_at = b->k.init_p2m;
 
     for (b->nr_tables = 4;; b->nr_tables++) {
@@ -64,13 +70,11 @@ static void place_tables(struct builder *b)
 }
 
 /* The range is page-aligned and does not wrap. */
-static bool place_is_sane(u64 va, u64 frames)
-{
+static bool place_is_sane(u64 va, u64 frames) {
     return !(va & ~PAGE_MASK) && frames <= 1ul << 36 && va + (frames << PAGE_SHIFT) > va;
 }
 
-static const char *lay_out(struct builder *b)
-{
+static const char *lay_out(struct builder *b) {
     u64 next = pages(b->k.virt_end - b->k.virt_base), ramdisk = pages(b->req->ramdisk.size);
 
     b->p2m_frames = pages(b->nr_pages * sizeof(u64));
@@ -99,8 +103,7 @@ static const char *lay_out(struct builder *b)
 }
 
 /* Largest blocks first, so that most of the guest is contiguous. */
-static const char *allocate(struct builder *b)
-{
+static const char *allocate(struct builder *b) {
     u64 n = 0;
 
     b->p2m = heap_alloc(b->nr_pages * sizeof(u64));
@@ -120,8 +123,7 @@ static const char *allocate(struct builder *b)
 }
 
 /* Copies into the guest by its frame numbers. */
-static void put_at(struct builder *b, u64 offset, const void *bytes, u64 n)
-{
+static void put_at(struct builder *b, u64 offset, const void *bytes, u64 n) {
     while (n) {
         u64 chunk = MIN(n, PAGE_SIZE - offset % PAGE_SIZE);
 
@@ -132,22 +134,19 @@ static void put_at(struct builder *b, u64 offset, const void *bytes, u64 n)
     }
 }
 
-static void put_segment(void *arg, u64 va, const void *bytes, u64 n)
-{
+static void put_segment(void *arg, u64 va, const void *bytes, u64 n) {
     struct builder *b = arg;
 
     put_at(b, va - b->k.virt_base, bytes, n);
 }
 
-static u64 *next_level(struct builder *b, u64 *entry)
-{
+static u64 *next_level(struct builder *b, u64 *entry) {
     if (!*entry)
         *entry = pte_make(mfn(b->p2m[b->next_table++]), TABLE_FLAGS);
     return mfn_to_virt(pte_mfn(*entry));
 }
 
-static void map(struct builder *b, u64 va, u64 frame)
-{
+static void map(struct builder *b, u64 va, u64 frame) {
     u64 *table = frame_virt(b, b->l4), flags = TABLE_FLAGS;
 
     for (int level = 4; level > 1; level--)
@@ -157,8 +156,7 @@ static void map(struct builder *b, u64 va, u64 frame)
     table[pt_slot(va, 1)] = pte_make(mfn(b->p2m[frame]), flags);
 }
 
-static void make_tables(struct builder *b)
-{
+static void make_tables(struct builder *b) {
     b->l4 = b->tables;
     b->next_table = b->tables + 1;
     for (u64 n = 0; n < b->mapped_end; n++)
@@ -167,8 +165,7 @@ static void make_tables(struct builder *b)
         map(b, b->k.init_p2m + (i << PAGE_SHIFT), b->p2m_list + i);
 }
 
-static void fill_start_info(struct builder *b)
-{
+static void fill_start_info(struct builder *b) {
     struct start_info *si = frame_virt(b, b->start_info);
 
     strlcpy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
@@ -193,8 +190,7 @@ static void fill_start_info(struct builder *b)
     b->req->start_info = si;
 }
 
-static const char *fill(struct builder *b)
-{
+static const char *fill(struct builder *b) {
     u64 page = b->k.hypercall_page - b->k.virt_base;
 
     image_load(&b->k, put_segment, b);
@@ -211,8 +207,7 @@ static const char *fill(struct builder *b)
 }
 
 /* The rings are the hypervisor's to read and write for as long as it serves them. */
-static const char *hold_rings(struct builder *b)
-{
+static const char *hold_rings(struct builder *b) {
     const u64 ring[2] = {b->p2m[b->console], b->p2m[b->store]};
 
     for (int i = 0; i < 2; i++) {
@@ -223,8 +218,7 @@ static const char *hold_rings(struct builder *b)
     return NULL;
 }
 
-static const char *start_state(struct builder *b)
-{
+static const char *start_state(struct builder *b) {
     struct vcpu *v = b->d->vcpu[0];
     mfn_t l4 = mfn(b->p2m[b->l4]);
     int rc;
@@ -233,14 +227,17 @@ static const char *start_state(struct builder *b)
         continue;
     if (rc || mm_set_base(v, l4))
         return "its first page tables are not valid (a bug of the builder)";
-    v->gate->regs = (struct regs){.rip = b->k.entry, .rsp = va_of(b, b->stack + 1), .rsi = va_of(b, b->start_info),
-                                  .cs = SEL_KERNEL_CS, .ss = SEL_KERNEL_DS, .rflags = RFLAGS_IF | RFLAGS_MBS};
+    v->gate->regs = (struct regs){.rip = b->k.entry,
+                                  .rsp = va_of(b, b->stack + 1),
+                                  .rsi = va_of(b, b->start_info),
+                                  .cs = SEL_KERNEL_CS,
+                                  .ss = SEL_KERNEL_DS,
+                                  .rflags = RFLAGS_IF | RFLAGS_MBS};
     v->initialised = true;
     return NULL;
 }
 
-const char *build_domain(struct domain *d, struct build_request *req)
-{
+const char *build_domain(struct domain *d, struct build_request *req) {
     struct builder b = {.d = d, .req = req, .nr_pages = req->nr_pages};
     const char *why = image_read(req->kernel, &b.k);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Guests as the host keeps them: started at boot from the modules, taken apart when they end, started again if their policy
-// says so. One record for each guest, for as long as the host runs.
+// Guests as the host keeps them: started at boot from the modules, taken apart when they end, started again if their
+// policy says so. One record for each guest, for as long as the host runs.
 #include <pv/launch_host.h>
 
 #include "internal_host.h"
@@ -21,7 +21,7 @@ struct record {
     const struct boot_module *kernel, *ramdisk;
     struct guest_console *gc;
     struct domain *d;
-    enum life life;      /* work_lock, but for RUNNING -> ENDED, which any CPU does */
+    enum life life; /* work_lock, but for RUNNING -> ENDED, which any CPU does */
     u32 restarts;
     bool restart_asked, destroy_asked; /* by the host menu */
     struct spinlock store_lock;
@@ -33,32 +33,28 @@ static struct record records[LAUNCH_MAX_GUESTS];
 static struct spinlock work_lock = SPINLOCK_INIT;
 static struct timer retry_timer, ready_timer;
 static bool ready_pending; /* all guests are ready, and it has not been said yet */
-static bool single; /* no launch file: the host is there for one guest */
+static bool single;        /* no launch file: the host is there for one guest */
 static u8 single_end_code;
 
 /* --- modules --- */
 
-static const struct boot_module *find_module(const char *name)
-{
+static const struct boot_module *find_module(const char *name) {
     for (u32 i = 0; i < boot_info.nr_modules; i++)
         if (launch_module_is(boot_info.module[i].string, name))
             return &boot_info.module[i];
     return NULL;
 }
 
-static bool has_module(void *arg, const char *name)
-{
+static bool has_module(void *arg, const char *name) {
     (void)arg;
     return find_module(name) != NULL;
 }
 
-static struct blob blob_of(const struct boot_module *m)
-{
+static struct blob blob_of(const struct boot_module *m) {
     return m ? (struct blob){maddr_to_virt(maddr(m->start)), m->size} : (struct blob){NULL, 0};
 }
 
-static void report(void *arg, const struct launch_problem *problem)
-{
+static void report(void *arg, const struct launch_problem *problem) {
     char text[512];
 
     (void)arg;
@@ -68,8 +64,7 @@ static void report(void *arg, const struct launch_problem *problem)
 
 /* --- the store --- */
 
-static int read_store(void *arg, const char *path, char *value, size_t size)
-{
+static int read_store(void *arg, const char *path, char *value, size_t size) {
     const struct record *r = arg;
 
     if (!strcmp(path, "domid"))
@@ -79,8 +74,7 @@ static int read_store(void *arg, const char *path, char *value, size_t size)
     return -1;
 }
 
-static void serve_store(struct domain *d, u32 port, void *arg)
-{
+static void serve_store(struct domain *d, u32 port, void *arg) {
     struct record *r = arg;
     bool answered;
 
@@ -93,8 +87,7 @@ static void serve_store(struct domain *d, u32 port, void *arg)
 
 /* --- starting one --- */
 
-static const char *connect(struct record *r, struct domain *d, struct start_info *si)
-{
+static const char *connect(struct record *r, struct domain *d, struct start_info *si) {
     u32 console = 0, store = 0;
 
     if (console_guest_attach(r->gc, d, mfn_to_virt(d->ring_mfn[0]), &console))
@@ -107,10 +100,11 @@ static const char *connect(struct record *r, struct domain *d, struct start_info
     return NULL;
 }
 
-static u64 affinity_of(const struct launch_guest *g) { return g->pinned ? g->pin[0] : SCHED_AFFINITY_ANY; }
+static u64 affinity_of(const struct launch_guest *g) {
+    return g->pinned ? g->pin[0] : SCHED_AFFINITY_ANY;
+}
 
-static void set_scheduling(struct domain *d, const struct launch_guest *g)
-{
+static void set_scheduling(struct domain *d, const struct launch_guest *g) {
     for (u32 i = 0; i < d->nr_vcpus; i++) {
         sched_set_weight(&d->vcpu[i]->sched, g->weight, time_now());
         sched_set_cap(&d->vcpu[i]->sched, g->cap, time_now());
@@ -118,11 +112,13 @@ static void set_scheduling(struct domain *d, const struct launch_guest *g)
     }
 }
 
-static const char *build(struct record *r, struct domain *d)
-{
+static const char *build(struct record *r, struct domain *d) {
     const struct launch_guest *g = r->guest;
-    struct build_request req = {.kernel = blob_of(r->kernel), .ramdisk = blob_of(r->ramdisk), .command_line = g->cmdline,
-                                .nr_pages = g->memory >> PAGE_SHIFT, .flags = g->privileged ? SIF_PRIVILEGED : 0};
+    struct build_request req = {.kernel = blob_of(r->kernel),
+                                .ramdisk = blob_of(r->ramdisk),
+                                .command_line = g->cmdline,
+                                .nr_pages = g->memory >> PAGE_SHIFT,
+                                .flags = g->privileged ? SIF_PRIVILEGED : 0};
     const char *why;
 
     d->privileged = g->privileged;
@@ -132,15 +128,13 @@ static const char *build(struct record *r, struct domain *d)
     return why ? why : connect(r, d, req.start_info);
 }
 
-static void discard(struct domain *d)
-{
+static void discard(struct domain *d) {
     WRITE_ONCE(d->dying, true);
     while (!domain_destroy(d))
         continue;
 }
 
-static bool start(struct record *r)
-{
+static bool start(struct record *r) {
     struct domain *d = domain_create(r->guest->name, r->guest->vcpus, r->guest->memory >> PAGE_SHIFT);
     const char *why = d ? build(r, d) : "not enough memory";
 
@@ -162,8 +156,7 @@ static bool start(struct record *r)
 
 /* --- endings --- */
 
-void launch_domain_ended(struct domain *d)
-{
+void launch_domain_ended(struct domain *d) {
     struct record *r = d->launch;
 
     if (r)
@@ -171,20 +164,18 @@ void launch_domain_ended(struct domain *d)
     cpu_request(this_cpu(), CPU_REQ_WORK);
 }
 
-static const char *end_name(u8 code)
-{
-    static const char *const names[] = {"powered off", "asked for a restart", "suspended",
-                                        "crashed",     "watchdog",            "soft reset"};
+static const char *end_name(u8 code) {
+    static const char *const names[] = {"powered off", "asked for a restart", "suspended", "crashed",
+                                        "watchdog",    "soft reset"};
 
     return code < ARRAY_SIZE(names) ? names[code] : "ended";
 }
 
-static bool wants_restart(struct record *r, u8 code)
-{
+static bool wants_restart(struct record *r, u8 code) {
     const struct launch_guest *g = r->guest;
-    enum launch_action action = code == SHUTDOWN_reboot                                  ? g->on_reboot
+    enum launch_action action = code == SHUTDOWN_reboot                               ? g->on_reboot
                                 : code == SHUTDOWN_crash || code == SHUTDOWN_watchdog ? g->on_crash
-                                                                                        : g->on_end;
+                                                                                      : g->on_end;
 
     if (r->destroy_asked || r->restart_asked)
         return r->restart_asked;
@@ -198,16 +189,14 @@ static bool wants_restart(struct record *r, u8 code)
 }
 
 /* The privileged guest takes the host with it. */
-static void end_host(u8 code)
-{
+static void end_host(u8 code) {
     if (code == SHUTDOWN_reboot)
         platform_reboot();
     platform_power_off();
 }
 
 /* False: not yet, some CPU still has to let go of it. */
-static bool reap(struct record *r)
-{
+static bool reap(struct record *r) {
     u8 code = r->d->shutdown_code;
     bool privileged = r->guest->privileged;
 
@@ -227,15 +216,13 @@ static bool reap(struct record *r)
     return true;
 }
 
-static void retry(void *arg)
-{
+static void retry(void *arg) {
     (void)arg;
     cpu_request(this_cpu(), CPU_REQ_WORK);
 }
 
 /* A little after the last guest became ready, so that the line it did so with is whole. */
-static void say_ready(void *arg)
-{
+static void say_ready(void *arg) {
     (void)arg;
     if (!__atomic_exchange_n(&ready_pending, false, __ATOMIC_SEQ_CST))
         return;
@@ -245,16 +232,14 @@ static void say_ready(void *arg)
         platform_power_off();
 }
 
-static bool anything_alive(void)
-{
+static bool anything_alive(void) {
     for (u32 i = 0; i < plan.nr_guests; i++)
         if (records[i].life == LIFE_RUNNING || records[i].life == LIFE_ENDED)
             return true;
     return false;
 }
 
-void launch_work(void)
-{
+void launch_work(void) {
     bool again = false;
 
     if (!spin_trylock(&work_lock))
@@ -276,8 +261,7 @@ void launch_work(void)
 
 /* --- the host menu --- */
 
-static void end_by_menu(struct domain *d, bool restart)
-{
+static void end_by_menu(struct domain *d, bool restart) {
     struct record *r = d->launch;
 
     if (restart)
@@ -287,25 +271,32 @@ static void end_by_menu(struct domain *d, bool restart)
     domain_shutdown(d, SHUTDOWN_poweroff);
 }
 
-static void menu_destroy(struct domain *d) { end_by_menu(d, false); }
+static void menu_destroy(struct domain *d) {
+    end_by_menu(d, false);
+}
 
-static void menu_restart(struct domain *d) { end_by_menu(d, true); }
+static void menu_restart(struct domain *d) {
+    end_by_menu(d, true);
+}
 
-static void all_ready(void)
-{
+static void all_ready(void) {
     ready_pending = true;
     timer_set(&ready_timer, this_cpu()->id, time_now() + READY_NS);
 }
 
 static const struct console_ops menu_ops = {
-    .pause = domain_pause, .resume = domain_unpause, .destroy = menu_destroy, .restart = menu_restart,
-    .power_off = platform_power_off, .reboot = platform_reboot, .all_ready = all_ready,
+    .pause = domain_pause,
+    .resume = domain_unpause,
+    .destroy = menu_destroy,
+    .restart = menu_restart,
+    .power_off = platform_power_off,
+    .reboot = platform_reboot,
+    .all_ready = all_ready,
 };
 
 /* --- boot --- */
 
-static u64 option_number(const char *key, u64 otherwise)
-{
+static u64 option_number(const char *key, u64 otherwise) {
     const char *value;
     char *end;
     u64 n;
@@ -323,11 +314,12 @@ static u64 option_number(const char *key, u64 otherwise)
 }
 
 /* What small hosts can spare, for a guest of unknown needs. */
-static u64 default_memory(void) { return MIN(LAUNCH_DEFAULT_MEMORY, (heap_free_count() << PAGE_SHIFT) / 4 * 3); }
+static u64 default_memory(void) {
+    return MIN(LAUNCH_DEFAULT_MEMORY, (heap_free_count() << PAGE_SHIFT) / 4 * 3);
+}
 
 /* Without a launch file: the first module is the guest, the second its ramdisk. */
-static void plan_single(void)
-{
+static void plan_single(void) {
     struct launch_guest *g = &plan.guests[0];
     const char *line = boot_info.module[0].string, *args = strchr(line, ' ');
 
@@ -345,16 +337,14 @@ static void plan_single(void)
     console_set_raw(true);
 }
 
-static const struct boot_module *find_launch_file(void)
-{
+static const struct boot_module *find_launch_file(void) {
     for (u32 i = 0; i < boot_info.nr_modules; i++)
         if (launch_module_is_file(boot_info.module[i].string))
             return &boot_info.module[i];
     return NULL;
 }
 
-static void plan_from_file(const struct boot_module *file)
-{
+static void plan_from_file(const struct boot_module *file) {
     char name[LAUNCH_MODULE_SIZE];
     size_t len;
     const char *start_of_name = launch_module_name(file->string, &len);
@@ -370,8 +360,7 @@ static void plan_from_file(const struct boot_module *file)
     }
 }
 
-void launch_boot(void)
-{
+void launch_boot(void) {
     const struct boot_module *file = find_launch_file();
 
     timer_init(&retry_timer, retry, NULL);

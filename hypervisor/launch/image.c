@@ -6,22 +6,23 @@
 #include "elf.h"
 #include <xen/elfnote.h>
 
-static bool in_file(const struct kernel_image *k, u64 offset, u64 n) { return n <= k->size && offset <= k->size - n; }
+static bool in_file(const struct kernel_image *k, u64 offset, u64 n) {
+    return n <= k->size && offset <= k->size - n;
+}
 
-static const struct elf64_header *header_of(const struct kernel_image *k) { return (const void *)k->data; }
+static const struct elf64_header *header_of(const struct kernel_image *k) {
+    return (const void *)k->data;
+}
 
-static const struct elf64_segment *segment(const struct kernel_image *k, u32 i)
-{
+static const struct elf64_segment *segment(const struct kernel_image *k, u32 i) {
     return (const void *)(k->data + header_of(k)->phoff + i * sizeof(struct elf64_segment));
 }
 
-static const struct elf64_section *section(const struct kernel_image *k, u32 i)
-{
+static const struct elf64_section *section(const struct kernel_image *k, u32 i) {
     return (const void *)(k->data + header_of(k)->shoff + i * sizeof(struct elf64_section));
 }
 
-static const char *check_header(const struct kernel_image *k)
-{
+static const char *check_header(const struct kernel_image *k) {
     const struct elf64_header *h = header_of(k);
 
     if (k->size < sizeof(*h) || memcmp(h->ident, "\177ELF", 4) != 0)
@@ -39,8 +40,7 @@ static const char *check_header(const struct kernel_image *k)
 
 /* --- ELF notes --- */
 
-static u64 note_number(const u8 *desc, u32 size)
-{
+static u64 note_number(const u8 *desc, u32 size) {
     u64 value = 0;
 
     memcpy(&value, desc, MIN(size, 8u));
@@ -52,8 +52,7 @@ struct notes {
     u64 paddr_offset;
 };
 
-static void take_note(struct kernel_image *k, struct notes *n, u32 type, const u8 *desc, u32 size)
-{
+static void take_note(struct kernel_image *k, struct notes *n, u32 type, const u8 *desc, u32 size) {
     u64 value = note_number(desc, size);
 
     n->any = true;
@@ -88,8 +87,7 @@ struct elf_note {
     u32 name_size, desc_size, type;
 };
 
-static void scan_notes(struct kernel_image *k, struct notes *n, u64 offset, u64 size)
-{
+static void scan_notes(struct kernel_image *k, struct notes *n, u64 offset, u64 size) {
     const u8 *p = k->data + offset, *end = p + size;
 
     while ((u64)(end - p) >= sizeof(struct elf_note)) {
@@ -107,8 +105,7 @@ static void scan_notes(struct kernel_image *k, struct notes *n, u64 offset, u64 
     }
 }
 
-static void find_notes(struct kernel_image *k, struct notes *n)
-{
+static void find_notes(struct kernel_image *k, struct notes *n) {
     for (u32 i = 0; i < header_of(k)->phnum; i++)
         if (segment(k, i)->type == ELF_PT_NOTE && in_file(k, segment(k, i)->offset, segment(k, i)->filesz))
             scan_notes(k, n, segment(k, i)->offset, segment(k, i)->filesz);
@@ -119,8 +116,7 @@ static void find_notes(struct kernel_image *k, struct notes *n)
 
 /* --- the __xen_guest section: KEY=VALUE,KEY=VALUE --- */
 
-static bool key_is(const char *p, u64 n, const char *key, u64 *value)
-{
+static bool key_is(const char *p, u64 n, const char *key, u64 *value) {
     u64 len = strlen(key);
     char number[20];
 
@@ -132,8 +128,7 @@ static bool key_is(const char *p, u64 n, const char *key, u64 *value)
     return true;
 }
 
-static void take_pair(struct kernel_image *k, struct notes *n, const char *p, u64 len)
-{
+static void take_pair(struct kernel_image *k, struct notes *n, const char *p, u64 len) {
     u64 value;
 
     n->have_base |= key_is(p, len, "VIRT_BASE", &k->virt_base);
@@ -144,8 +139,7 @@ static void take_pair(struct kernel_image *k, struct notes *n, const char *p, u6
         k->hypercall_page = k->virt_base + (value << PAGE_SHIFT);
 }
 
-static void scan_guest_section(struct kernel_image *k, struct notes *n, const char *p, u64 size)
-{
+static void scan_guest_section(struct kernel_image *k, struct notes *n, const char *p, u64 size) {
     while (size && *p) {
         u64 len = 0;
 
@@ -159,8 +153,7 @@ static void scan_guest_section(struct kernel_image *k, struct notes *n, const ch
     }
 }
 
-static bool section_named(const struct kernel_image *k, u32 i, const char *name)
-{
+static bool section_named(const struct kernel_image *k, u32 i, const char *name) {
     const struct elf64_header *h = header_of(k);
     const struct elf64_section *names;
     u64 len = strlen(name) + 1;
@@ -173,8 +166,7 @@ static bool section_named(const struct kernel_image *k, u32 i, const char *name)
            !memcmp(k->data + names->offset + section(k, i)->name, name, len);
 }
 
-static void find_guest_section(struct kernel_image *k, struct notes *n)
-{
+static void find_guest_section(struct kernel_image *k, struct notes *n) {
     for (u32 i = 0; i < header_of(k)->shnum; i++)
         if (section_named(k, i, "__xen_guest") && in_file(k, section(k, i)->offset, section(k, i)->size))
             scan_guest_section(k, n, (const char *)k->data + section(k, i)->offset, section(k, i)->size);
@@ -182,8 +174,7 @@ static void find_guest_section(struct kernel_image *k, struct notes *n)
 
 /* --- extent --- */
 
-static const char *find_extent(struct kernel_image *k)
-{
+static const char *find_extent(struct kernel_image *k) {
     for (u32 i = 0; i < header_of(k)->phnum; i++) {
         const struct elf64_segment *s = segment(k, i);
         u64 start = s->paddr + k->virt_offset, end = start + s->memsz;
@@ -202,13 +193,12 @@ static const char *find_extent(struct kernel_image *k)
     return NULL;
 }
 
-const char *image_read(struct blob file, struct kernel_image *k)
-{
+const char *image_read(struct blob file, struct kernel_image *k) {
     struct notes n = {.any = false};
     const char *why;
 
-    *k = (struct kernel_image){.data = file.data, .size = file.size, .hypercall_page = UNSET, .init_p2m = UNSET,
-                               .virt_start = UNSET};
+    *k = (struct kernel_image){
+        .data = file.data, .size = file.size, .hypercall_page = UNSET, .init_p2m = UNSET, .virt_start = UNSET};
     why = check_header(k);
     if (why)
         return why;
@@ -225,8 +215,7 @@ const char *image_read(struct blob file, struct kernel_image *k)
     return find_extent(k);
 }
 
-void image_load(const struct kernel_image *k, image_put_fn put, void *arg)
-{
+void image_load(const struct kernel_image *k, image_put_fn put, void *arg) {
     for (u32 i = 0; i < header_of(k)->phnum; i++)
         if (segment(k, i)->type == ELF_PT_LOAD)
             put(arg, segment(k, i)->paddr + k->virt_offset, k->data + segment(k, i)->offset, segment(k, i)->filesz);

@@ -14,7 +14,7 @@ struct kernel_image {
     const u8 *data;
     u64 size;
     u64 virt_base;
-    u64 virt_offset;    /* virtual address = ELF physical address + this */
+    u64 virt_offset; /* virtual address = ELF physical address + this */
     u64 entry;
     u64 hypercall_page; /* UNSET: none */
     u64 init_p2m;       /* where the kernel wants its p2m list, UNSET: after its image */
@@ -39,7 +39,7 @@ struct build_request {
     struct blob kernel, ramdisk;
     const char *command_line;
     u64 nr_pages;
-    u32 flags; /* SIF_* */
+    u32 flags;                     /* SIF_* */
     struct start_info *start_info; /* out: through the direct map; the event channels are still to be filled in */
 };
 /* Gives the new domain its memory and makes vCPU 0 ready to start. NULL, or a sentence. The console and store pages'

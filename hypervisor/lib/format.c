@@ -12,15 +12,13 @@ struct spec {
     int width, precision, longs;
 };
 
-static void put(struct out *o, char c)
-{
+static void put(struct out *o, char c) {
     if (o->len + 1 < o->size)
         o->buf[o->len] = c;
     o->len++;
 }
 
-static void put_padded(struct out *o, const char *s, int len, const struct spec *sp)
-{
+static void put_padded(struct out *o, const char *s, int len, const struct spec *sp) {
     int pad = sp->width > len ? sp->width - len : 0;
 
     if (!sp->left)
@@ -32,8 +30,7 @@ static void put_padded(struct out *o, const char *s, int len, const struct spec 
         put(o, ' ');
 }
 
-static void put_number(struct out *o, u64 v, u32 base, bool negative, const struct spec *sp)
-{
+static void put_number(struct out *o, u64 v, u32 base, bool negative, const struct spec *sp) {
     const char *digits = sp->upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char buf[24];
     int n = sizeof(buf);
@@ -46,8 +43,7 @@ static void put_number(struct out *o, u64 v, u32 base, bool negative, const stru
     put_padded(o, buf + n, (int)sizeof(buf) - n, sp);
 }
 
-static u64 next_unsigned(va_list *ap, const struct spec *sp)
-{
+static u64 next_unsigned(va_list *ap, const struct spec *sp) {
     if (sp->longs > 0)
         return va_arg(*ap, u64);
     if (sp->longs == -1)
@@ -57,15 +53,13 @@ static u64 next_unsigned(va_list *ap, const struct spec *sp)
     return va_arg(*ap, u32);
 }
 
-static void put_signed(struct out *o, va_list *ap, const struct spec *sp)
-{
+static void put_signed(struct out *o, va_list *ap, const struct spec *sp) {
     s64 v = sp->longs > 0 ? va_arg(*ap, s64) : va_arg(*ap, int);
 
     put_number(o, v < 0 ? -(u64)v : (u64)v, 10, v < 0, sp);
 }
 
-static const char *parse_spec(const char *f, struct spec *sp, va_list *ap)
-{
+static const char *parse_spec(const char *f, struct spec *sp, va_list *ap) {
     *sp = (struct spec){.precision = -1};
     for (;; f++) {
         if (*f == '0')
@@ -96,14 +90,12 @@ static const char *parse_spec(const char *f, struct spec *sp, va_list *ap)
     return f;
 }
 
-static void put_string(struct out *o, const char *s, const struct spec *sp)
-{
+static void put_string(struct out *o, const char *s, const struct spec *sp) {
     s = s ? s : "(null)";
     put_padded(o, s, (int)strnlen(s, sp->precision < 0 ? 65536 : (size_t)sp->precision), sp);
 }
 
-static void put_conversion(struct out *o, char c, struct spec *sp, va_list *ap)
-{
+static void put_conversion(struct out *o, char c, struct spec *sp, va_list *ap) {
     char one;
 
     switch (c) {
@@ -135,8 +127,7 @@ static void put_conversion(struct out *o, char c, struct spec *sp, va_list *ap)
     }
 }
 
-int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
-{
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list args) {
     struct out o = {buf, size, 0};
     struct spec sp;
     va_list ap;
@@ -158,8 +149,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
     return (int)o.len;
 }
 
-int snprintf(char *buf, size_t size, const char *fmt, ...)
-{
+int snprintf(char *buf, size_t size, const char *fmt, ...) {
     va_list ap;
     int n;
 

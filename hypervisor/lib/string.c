@@ -3,8 +3,7 @@
 #include <pv/lib.h>
 
 /* Words: emulators take a REP MOVSB byte by byte, and processors do not mind. */
-void *memcpy(void *dst, const void *src, size_t n)
-{
+void *memcpy(void *dst, const void *src, size_t n) {
     void *d = dst;
     size_t words = n / 8, rest = n % 8;
 
@@ -13,8 +12,7 @@ void *memcpy(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memmove(void *dst, const void *src, size_t n)
-{
+void *memmove(void *dst, const void *src, size_t n) {
     u8 *d = dst;
     const u8 *s = src;
 
@@ -25,8 +23,7 @@ void *memmove(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memset(void *dst, int c, size_t n)
-{
+void *memset(void *dst, int c, size_t n) {
     void *d = dst;
     u64 word = 0x0101010101010101ul * (u8)c;
     size_t words = n / 8, rest = n % 8;
@@ -36,8 +33,7 @@ void *memset(void *dst, int c, size_t n)
     return dst;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
-{
+int memcmp(const void *a, const void *b, size_t n) {
     const u8 *x = a, *y = b;
 
     for (size_t i = 0; i < n; i++)
@@ -46,10 +42,11 @@ int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-size_t strlen(const char *s) { return strnlen(s, ~0ul); }
+size_t strlen(const char *s) {
+    return strnlen(s, ~0ul);
+}
 
-size_t strnlen(const char *s, size_t max)
-{
+size_t strnlen(const char *s, size_t max) {
     size_t n = 0;
 
     while (n < max && s[n])
@@ -57,18 +54,18 @@ size_t strnlen(const char *s, size_t max)
     return n;
 }
 
-int strncmp(const char *a, const char *b, size_t n)
-{
+int strncmp(const char *a, const char *b, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (a[i] != b[i] || !a[i])
             return (u8)a[i] - (u8)b[i];
     return 0;
 }
 
-int strcmp(const char *a, const char *b) { return strncmp(a, b, ~0ul); }
+int strcmp(const char *a, const char *b) {
+    return strncmp(a, b, ~0ul);
+}
 
-char *strchr(const char *s, int c)
-{
+char *strchr(const char *s, int c) {
     for (;; s++) {
         if (*s == (char)c)
             return (char *)s;
@@ -77,8 +74,7 @@ char *strchr(const char *s, int c)
     }
 }
 
-size_t strlcpy(char *dst, const char *src, size_t size)
-{
+size_t strlcpy(char *dst, const char *src, size_t size) {
     size_t n = strlen(src), copy = MIN(n, size ? size - 1 : 0);
 
     memcpy(dst, src, copy);
@@ -87,8 +83,7 @@ size_t strlcpy(char *dst, const char *src, size_t size)
     return n;
 }
 
-static int digit_value(char c)
-{
+static int digit_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'z')
@@ -98,8 +93,7 @@ static int digit_value(char c)
     return 99;
 }
 
-unsigned long long strtoull(const char *s, char **end, int base)
-{
+unsigned long long strtoull(const char *s, char **end, int base) {
     u64 value = 0;
 
     if ((base == 0 || base == 16) && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') && digit_value(s[2]) < 16) {

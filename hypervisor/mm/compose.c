@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// CPU roots: what CR3 points to while a guest runs. A root is composed from the guest's own L4 tables: its low half as it
-// is, its kernel half without the U bit, so that user code cannot reach it; slots 256 and 257 are constant. The guest's
-// L4 itself is never loaded.
+// CPU roots: what CR3 points to while a guest runs. A root is composed from the guest's own L4 tables: its low half as
+// it is, its kernel half without the U bit, so that user code cannot reach it; slots 256 and 257 are constant. The
+// guest's L4 itself is never loaded.
 //
-// One root serves both rings of a vCPU (it is *fused*) when what its user base says is the same as what user code sees on
-// the kernel's root. Else a second root is composed for user mode, from the user base as it is written.
+// One root serves both rings of a vCPU (it is *fused*) when what its user base says is the same as what user code sees
+// on the kernel's root. Else a second root is composed for user mode, from the user base as it is written.
 #include "internal.h"
 
 #include <pv/cpu.h>
@@ -18,28 +18,24 @@ struct source {
     u32 groups; /* those with present entries */
 };
 
-static struct source source_of(mfn_t m)
-{
+static struct source source_of(mfn_t m) {
     return (struct source){mfn_to_virt(m), READ_ONCE(mfn_to_page(m)->aux)};
 }
 
-static void copy_group(u64 *root, const u64 *table, u32 group, u64 clear)
-{
+static void copy_group(u64 *root, const u64 *table, u32 group, u64 clear) {
     for (u32 i = group * 16; i < group * 16 + 16; i++)
         WRITE_ONCE(root[i], READ_ONCE(table[i]) & ~clear);
 }
 
 /* The lowest group of the set, which is taken out. */
-static u32 next_group(u64 *set)
-{
+static u32 next_group(u64 *set) {
     u32 g = (u32)__builtin_ctzl(*set);
 
     *set &= *set - 1;
     return g;
 }
 
-static void fill_root(struct cpu *c, int which, const struct source *s, u64 clear_in_kernel_half)
-{
+static void fill_root(struct cpu *c, int which, const struct source *s, u64 clear_in_kernel_half) {
     u64 *root = c->cpu_root[which];
     u64 work = (s->groups | c->root_groups[which]) & ~BIT(RESERVED_GROUP);
 
@@ -54,8 +50,7 @@ static void fill_root(struct cpu *c, int which, const struct source *s, u64 clea
     c->root_groups[which] = s->groups;
 }
 
-static bool low_halves_equal(const struct source *k, const struct source *u)
-{
+static bool low_halves_equal(const struct source *k, const struct source *u) {
     u64 work = k->groups & LOW_GROUPS, differ = 0;
 
     if ((k->groups ^ u->groups) & LOW_GROUPS)
@@ -70,8 +65,7 @@ static bool low_halves_equal(const struct source *k, const struct source *u)
 }
 
 /* Every present slot of the kernel half leads to an L3 table with no present entry (its count of them is in aux). */
-static bool kernel_half_empty(const struct source *u)
-{
+static bool kernel_half_empty(const struct source *u) {
     u64 work = u->groups & HIGH_GROUPS;
 
     while (work) {
@@ -84,15 +78,13 @@ static bool kernel_half_empty(const struct source *u)
     return true;
 }
 
-static bool is_fused(struct vcpu *v, const struct source *k, const struct source *u)
-{
+static bool is_fused(struct vcpu *v, const struct source *k, const struct source *u) {
     if (mfn_eq(v->user_base, MFN_INVALID))
         return true;
     return (mfn_eq(v->base, v->user_base) || low_halves_equal(k, u)) && kernel_half_empty(u);
 }
 
-void mm_compose(struct cpu *c, struct vcpu *v)
-{
+void mm_compose(struct cpu *c, struct vcpu *v) {
     struct source kernel = source_of(v->base), user = kernel;
 
     if (!mfn_eq(v->user_base, MFN_INVALID))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Segment descriptors of guests: what a GDT or LDT may hold, and the frames they live in.
 //
-// Only plain code and data segments pass. Their DPL is 1 or 3 afterwards, so that none opens ring 0, and they are marked
-// accessed, because the mapping the CPU reads them through is read-only. System descriptors and gates are refused: a
-// call gate of ring 1 would have no stack to land on.
+// Only plain code and data segments pass. Their DPL is 1 or 3 afterwards, so that none opens ring 0, and they are
+// marked accessed, because the mapping the CPU reads them through is read-only. System descriptors and gates are
+// refused: a call gate of ring 1 would have no stack to land on.
 #include "internal.h"
 
 #define DESC_ACCESSED BIT(40)
@@ -11,8 +11,7 @@
 #define DESC_DPL_SHIFT 45
 #define DESC_PRESENT BIT(47)
 
-bool descriptor_check(u64 *desc)
-{
+bool descriptor_check(u64 *desc) {
     u64 d = *desc;
 
     if (!(d & DESC_PRESENT))
@@ -25,8 +24,7 @@ bool descriptor_check(u64 *desc)
     return true;
 }
 
-int descriptors_get_page(struct page *pg)
-{
+int descriptors_get_page(struct page *pg) {
     u64 *desc = page_to_virt(pg);
 
     for (u32 i = 0; i < PAGE_SIZE / 8; i++) {
@@ -40,8 +38,7 @@ int descriptors_get_page(struct page *pg)
     return 0;
 }
 
-static void put_frames(mfn_t *frames, u32 n)
-{
+static void put_frames(mfn_t *frames, u32 n) {
     for (u32 i = 0; i < n; i++) {
         if (!mfn_eq(frames[i], MFN_INVALID))
             page_put_with_type(mfn_to_page(frames[i]));
@@ -49,8 +46,7 @@ static void put_frames(mfn_t *frames, u32 n)
     }
 }
 
-static int get_frames(struct domain *d, mfn_t *frames, u32 n)
-{
+static int get_frames(struct domain *d, mfn_t *frames, u32 n) {
     for (u32 i = 0; i < n; i++) {
         int rc = mfn_valid(frames[i]) ? page_get_with_type(mfn_to_page(frames[i]), d, PT_SEGDESC) : -EINVAL;
 
@@ -63,8 +59,7 @@ static int get_frames(struct domain *d, mfn_t *frames, u32 n)
 }
 
 /* Replaces the frames of a table by new ones on which references and uses were taken; then the CPU shows them. */
-static void install(struct vcpu *v, mfn_t *table, const mfn_t *frames, u32 n, u32 max)
-{
+static void install(struct vcpu *v, mfn_t *table, const mfn_t *frames, u32 n, u32 max) {
     mfn_t old[LDT_PAGES];
 
     memcpy(old, table, max * sizeof(*old));
@@ -75,8 +70,7 @@ static void install(struct vcpu *v, mfn_t *table, const mfn_t *frames, u32 n, u3
     put_frames(old, max);
 }
 
-int mm_set_gdt(struct vcpu *v, const u64 *list, u32 entries)
-{
+int mm_set_gdt(struct vcpu *v, const u64 *list, u32 entries) {
     mfn_t frames[GDT_GUEST_PAGES];
     u32 n = (entries + 511) / 512;
     int rc;
@@ -95,8 +89,7 @@ int mm_set_gdt(struct vcpu *v, const u64 *list, u32 entries)
     return rc;
 }
 
-static int find_ldt_frames(struct vcpu *v, gva_t base, mfn_t *frames, u32 n)
-{
+static int find_ldt_frames(struct vcpu *v, gva_t base, mfn_t *frames, u32 n) {
     for (u32 i = 0; i < n; i++) {
         u64 pte = mm_walk(v->base, gva(base.a + i * PAGE_SIZE), NULL);
 
@@ -107,8 +100,7 @@ static int find_ldt_frames(struct vcpu *v, gva_t base, mfn_t *frames, u32 n)
     return 0;
 }
 
-int mm_set_ldt(struct vcpu *v, gva_t base, u32 entries)
-{
+int mm_set_ldt(struct vcpu *v, gva_t base, u32 entries) {
     mfn_t frames[LDT_PAGES];
     u32 n = (entries + 511) / 512;
     int rc;
@@ -128,8 +120,7 @@ int mm_set_ldt(struct vcpu *v, gva_t base, u32 entries)
     return rc;
 }
 
-int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc)
-{
+int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc) {
     struct page *pg;
     int rc;
 

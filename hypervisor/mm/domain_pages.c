@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The frames a domain has: given, given up, and taken from it when it is gone. A frame that was given up lives on as long
-// as something refers to it (a mapping, a grant, a pin), and stays the domain's till then: on its list, and counted, so
-// that no domain holds more than it may.
+// The frames a domain has: given, given up, and taken from it when it is gone. A frame that was given up lives on as
+// long as something refers to it (a mapping, a grant, a pin), and stays the domain's till then: on its list, and
+// counted, so that no domain holds more than it may.
 #include "internal.h"
 
 /* Frames that mm_destroy() has been at are on a list of their own. */
-static u32 *list_of(struct domain *d, const struct page *pg)
-{
+static u32 *list_of(struct domain *d, const struct page *pg) {
     return READ_ONCE(pg->count) & PAGE_TAKEN ? &d->taken_list : &d->page_list;
 }
 
-static void link_page(struct domain *d, struct page *pg)
-{
+static void link_page(struct domain *d, struct page *pg) {
     u32 frame = (u32)page_to_mfn(pg).n, *head = list_of(d, pg);
 
     pg->prev = FRAME_NONE;
@@ -22,8 +20,7 @@ static void link_page(struct domain *d, struct page *pg)
     d->tot_pages++;
 }
 
-static void unlink_page(struct domain *d, struct page *pg)
-{
+static void unlink_page(struct domain *d, struct page *pg) {
     if (pg->prev != FRAME_NONE)
         frame_table[pg->prev].next = pg->next;
     else
@@ -34,15 +31,13 @@ static void unlink_page(struct domain *d, struct page *pg)
 }
 
 /* Owner first: the count makes the frame visible to page_get(). */
-static void give(struct domain *d, struct page *pg, u64 flags)
-{
+static void give(struct domain *d, struct page *pg, u64 flags) {
     pg->owner = (u32)d->id + 1;
     __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&pg->count, flags | 1, __ATOMIC_SEQ_CST);
 }
 
-struct page *domain_alloc_pages(struct domain *d, u32 order)
-{
+struct page *domain_alloc_pages(struct domain *d, u32 order) {
     struct page *pg = NULL;
 
     if (READ_ONCE(d->tot_pages) + (1ul << order) > d->max_pages)
@@ -67,8 +62,7 @@ struct page *domain_alloc_pages(struct domain *d, u32 order)
     return pg;
 }
 
-struct page *domain_alloc_shared_page(struct domain *d)
-{
+struct page *domain_alloc_shared_page(struct domain *d) {
     struct page *pg = heap_alloc_pages(0);
 
     if (!pg)
@@ -78,15 +72,13 @@ struct page *domain_alloc_shared_page(struct domain *d)
     return pg;
 }
 
-void domain_free_shared_page(struct domain *d, struct page *pg)
-{
+void domain_free_shared_page(struct domain *d, struct page *pg) {
     (void)d;
     if (__atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED)
         page_put(pg);
 }
 
-bool domain_release_page(struct domain *d, struct page *pg)
-{
+bool domain_release_page(struct domain *d, struct page *pg) {
     if (READ_ONCE(pg->owner) != (u32)d->id + 1 || READ_ONCE(pg->count) & PAGE_SHARED)
         return false;
     if (!(__atomic_fetch_and(&pg->count, ~PAGE_ALLOCATED, __ATOMIC_SEQ_CST) & PAGE_ALLOCATED))
@@ -97,8 +89,7 @@ bool domain_release_page(struct domain *d, struct page *pg)
 
 /* The owner goes first: a reference taken in vain is given back at once, and one taken before is seen in the count.
  * Whoever asks for the owner of a table holds mm_lock. */
-bool domain_detach_page(struct domain *d, struct page *pg)
-{
+bool domain_detach_page(struct domain *d, struct page *pg) {
     u64 count = PAGE_ALLOCATED | 2;
     bool ok = false;
 
@@ -119,8 +110,7 @@ bool domain_detach_page(struct domain *d, struct page *pg)
     return ok;
 }
 
-void domain_attach_page(struct domain *d, struct page *pg)
-{
+void domain_attach_page(struct domain *d, struct page *pg) {
     __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
     spin_lock(&d->page_lock);
     link_page(d, pg);
@@ -130,8 +120,7 @@ void domain_attach_page(struct domain *d, struct page *pg)
 }
 
 /* A frame that was detached has no owner. */
-void page_release(struct page *pg)
-{
+void page_release(struct page *pg) {
     struct domain *d = page_owner(pg);
 
     ASSERT(!(pg->type & (TYPE_USES | TYPE_ZOMBIE)) && !(pg->count & PAGE_ALLOCATED));
@@ -149,8 +138,7 @@ void page_release(struct page *pg)
 }
 
 /* A table whose validation was begun and never finished: drops what it holds so far. */
-static void abandon_partial(struct page *pg)
-{
+static void abandon_partial(struct page *pg) {
     u32 end = pg->aux;
 
     table_put_entries(pg, page_last_type(pg), end);
@@ -160,8 +148,7 @@ static void abandon_partial(struct page *pg)
 }
 
 /* The next frame of the list, with a reference. NULL: it was on its way to the heap, or the list is empty. */
-static struct page *take_next(struct domain *d)
-{
+static struct page *take_next(struct domain *d) {
     struct page *pg = NULL;
 
     spin_lock(&d->page_lock);
@@ -176,8 +163,7 @@ static struct page *take_next(struct domain *d)
 }
 
 /* Undoes what keeps a frame without anybody else's reference: pins, validations begun, the owner's own. */
-static void take_page(struct domain *d)
-{
+static void take_page(struct domain *d) {
     struct page *pg = take_next(d);
 
     if (!pg)
@@ -192,8 +178,7 @@ static void take_page(struct domain *d)
     page_put(pg);
 }
 
-bool mm_destroy(struct domain *d)
-{
+bool mm_destroy(struct domain *d) {
     for (;;) {
         if (!mm_drain(d))
             return false;

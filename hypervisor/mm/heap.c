@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The heap of frames: a buddy allocator whose links and orders live in struct page. Freed frames remember the TLB clock in
-// their unused type word, so that an allocation can be sure that no CPU still translates to them.
+// The heap of frames: a buddy allocator whose links and orders live in struct page. Freed frames remember the TLB clock
+// in their unused type word, so that an allocation can be sure that no CPU still translates to them.
 #include <pv/mm.h>
 #include <pv/lib.h>
 
@@ -8,8 +8,7 @@ static struct spinlock heap_lock = SPINLOCK_INIT;
 static u32 free_list[MAX_ORDER + 1] = {[0 ... MAX_ORDER] = FRAME_NONE};
 static u64 free_count;
 
-static void push(u32 frame, u32 order)
-{
+static void push(u32 frame, u32 order) {
     struct page *pg = &frame_table[frame];
 
     pg->count = PAGE_FREE;
@@ -21,8 +20,7 @@ static void push(u32 frame, u32 order)
     free_list[order] = frame;
 }
 
-static void unlink(u32 frame, u32 order)
-{
+static void unlink(u32 frame, u32 order) {
     struct page *pg = &frame_table[frame];
 
     if (pg->prev != FRAME_NONE)
@@ -34,14 +32,12 @@ static void unlink(u32 frame, u32 order)
     pg->count = 0;
 }
 
-static bool buddy_is_free(u64 buddy, u32 order)
-{
+static bool buddy_is_free(u64 buddy, u32 order) {
     return buddy < frame_table_max && mfn_valid(mfn(buddy)) && frame_table[buddy].count == PAGE_FREE &&
            frame_table[buddy].aux == order;
 }
 
-static void insert(u32 frame, u32 order)
-{
+static void insert(u32 frame, u32 order) {
     for (; order < MAX_ORDER; order++) {
         u32 buddy = frame ^ (1u << order);
 
@@ -53,8 +49,7 @@ static void insert(u32 frame, u32 order)
     push(frame, order);
 }
 
-void heap_add_range(mfn_t start, mfn_t end)
-{
+void heap_add_range(mfn_t start, mfn_t end) {
     spin_lock(&heap_lock);
     for (u64 m = start.n; m < end.n;) {
         u32 order = 0;
@@ -70,8 +65,7 @@ void heap_add_range(mfn_t start, mfn_t end)
     spin_unlock(&heap_lock);
 }
 
-static u32 take(u32 order)
-{
+static u32 take(u32 order) {
     u32 found = order, frame;
 
     while (found <= MAX_ORDER && free_list[found] == FRAME_NONE)
@@ -89,8 +83,7 @@ static u32 take(u32 order)
 }
 
 /* The frames' youngest clock; their type words become what they are for frames in use: no type, no uses. */
-static u32 take_clocks(struct page *pg, u64 n)
-{
+static u32 take_clocks(struct page *pg, u64 n) {
     u32 now = tlb_clock_now(), latest = (u32)pg->type;
 
     for (u64 i = 0; i < n; i++) {
@@ -103,8 +96,7 @@ static u32 take_clocks(struct page *pg, u64 n)
     return latest;
 }
 
-struct page *heap_alloc_pages(u32 order)
-{
+struct page *heap_alloc_pages(u32 order) {
     u32 frame;
 
     if (order > MAX_ORDER)
@@ -118,8 +110,7 @@ struct page *heap_alloc_pages(u32 order)
     return &frame_table[frame];
 }
 
-void heap_free_pages(struct page *pg, u32 order)
-{
+void heap_free_pages(struct page *pg, u32 order) {
     u32 clock = tlb_clock_now();
 
     for (u64 i = 0; i < 1ul << order; i++)
@@ -130,4 +121,6 @@ void heap_free_pages(struct page *pg, u32 order)
     spin_unlock(&heap_lock);
 }
 
-u64 heap_free_count(void) { return READ_ONCE(free_count); }
+u64 heap_free_count(void) {
+    return READ_ONCE(free_count);
+}

@@ -12,8 +12,7 @@
 static struct spinlock slab_lock = SPINLOCK_INIT;
 static void *free_objects[NR_CLASSES];
 
-static bool refill(u32 class)
-{
+static bool refill(u32 class) {
     u64 size = 1ul << (MIN_SHIFT + class);
     struct page *pg = heap_alloc_pages(0);
 
@@ -29,8 +28,7 @@ static bool refill(u32 class)
     return true;
 }
 
-static void *alloc_small(u32 class)
-{
+static void *alloc_small(u32 class) {
     void **object = NULL;
 
     spin_lock(&slab_lock);
@@ -42,8 +40,7 @@ static void *alloc_small(u32 class)
     return object;
 }
 
-static void *alloc_large(size_t size)
-{
+static void *alloc_large(size_t size) {
     u32 order = 0;
     struct page *pg;
 
@@ -56,19 +53,17 @@ static void *alloc_large(size_t size)
     return page_to_virt(pg);
 }
 
-void *heap_alloc(size_t size)
-{
+void *heap_alloc(size_t size) {
     u32 class = 0;
     void *p;
 
     while (class < NR_CLASSES && 1ul << (MIN_SHIFT + class) < size)
-        class++;
+        class ++;
     p = class < NR_CLASSES ? alloc_small(class) : alloc_large(size);
     return p ? memset(p, 0, size) : NULL;
 }
 
-void heap_free(void *p)
-{
+void heap_free(void *p) {
     struct page *pg;
 
     if (!p)

@@ -2,28 +2,29 @@
 // The TLB clock: tells which CPUs may still hold a translation of a frame whose last use is gone.
 //
 // The clock advances at each such loss, and the frame notes the new value. A CPU notes the clock when it enters the
-// hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest with a
-// note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none; it notes the
-// clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
+// hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest
+// with a note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none;
+// it notes the clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
 #include <pv/cpu.h>
 #include <pv/mm.h>
 
 static u32 tlb_clock;
 
-u32 tlb_clock_now(void) { return __atomic_load_n(&tlb_clock, __ATOMIC_SEQ_CST); }
+u32 tlb_clock_now(void) {
+    return __atomic_load_n(&tlb_clock, __ATOMIC_SEQ_CST);
+}
 
-u32 tlb_clock_advance(void)
-{
+u32 tlb_clock_advance(void) {
     u32 now = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
 
-    /* Ages are modulo 2^32, so no CPU may be in a guest that long. Frames may: an old one that seems young costs a flush. */
+    /* Ages are modulo 2^32, so no CPU may be in a guest that long. Frames may: an old one that seems young costs a
+     * flush. */
     if ((now & 0x3fffffff) == 0)
         cpu_flush_guests(~0ul);
     return now;
 }
 
-void tlb_flush_stale(u32 clock)
-{
+void tlb_flush_stale(u32 clock) {
     u32 now = tlb_clock_now();
     u64 mask = 0;
 

@@ -5,8 +5,7 @@
 /* What guests may bring a count to. Above it there is room for the two references that tables take of themselves. */
 #define COUNT_LIMIT 0x7fffffffu
 
-static bool ref_add(struct page *pg)
-{
+static bool ref_add(struct page *pg) {
     u64 old = READ_ONCE(pg->count);
 
     do {
@@ -17,11 +16,12 @@ static bool ref_add(struct page *pg)
 }
 
 /* One more of a frame the caller has a reference to. Only for tables' own (partial, zombie), so it can't fail. */
-static void ref_keep(struct page *pg) { __atomic_add_fetch(&pg->count, 1, __ATOMIC_SEQ_CST); }
+static void ref_keep(struct page *pg) {
+    __atomic_add_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
+}
 
 /* The reference comes first: only then the frame can't change hands while its owner is looked at. */
-bool page_get(struct page *pg, struct domain *d)
-{
+bool page_get(struct page *pg, struct domain *d) {
     if (!ref_add(pg))
         return false;
     if (READ_ONCE(pg->owner) == (u32)d->id + 1)
@@ -30,8 +30,7 @@ bool page_get(struct page *pg, struct domain *d)
     return false;
 }
 
-void page_put(struct page *pg)
-{
+void page_put(struct page *pg) {
     u64 now = __atomic_sub_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
 
     ASSERT((now & PAGE_REFS) <= COUNT_LIMIT + 2);
@@ -39,15 +38,15 @@ void page_put(struct page *pg)
         page_release(pg);
 }
 
-static bool type_swap(struct page *pg, u64 *old, u64 new)
-{
+static bool type_swap(struct page *pg, u64 *old, u64 new) {
     return __atomic_compare_exchange_n(&pg->type, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-static enum page_type type_of(u64 word) { return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT); }
+static enum page_type type_of(u64 word) {
+    return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
+}
 
-static u32 present_groups(const struct page *pg)
-{
+static u32 present_groups(const struct page *pg) {
     const u64 *table = page_to_virt(pg);
     u32 groups = 0;
 
@@ -56,8 +55,7 @@ static u32 present_groups(const struct page *pg)
     return groups;
 }
 
-static u32 present_entries(const struct page *pg)
-{
+static u32 present_entries(const struct page *pg) {
     const u64 *table = page_to_virt(pg);
     u32 n = 0;
 
@@ -67,15 +65,13 @@ static u32 present_entries(const struct page *pg)
 }
 
 /* What a validated table keeps in aux: compose.c asks. */
-static u32 summary(const struct page *pg, enum page_type type)
-{
+static u32 summary(const struct page *pg, enum page_type type) {
     return type == PT_L4 ? present_groups(pg) : type == PT_L3 ? present_entries(pg) : 0;
 }
 
 /* The frame has one use of the type and is not validated; with TYPE_PARTIAL set it was begun before, and the partial
  * state has a reference and the use, which becomes the caller's. */
-static int validate(struct page *pg, enum page_type type)
-{
+static int validate(struct page *pg, enum page_type type) {
     bool resumed = pg->type & TYPE_PARTIAL;
     int rc;
 
@@ -96,8 +92,7 @@ static int validate(struct page *pg, enum page_type type)
 }
 
 /* First use: nobody else has one, and nobody else gets one before this is done. */
-static int begin_type(struct page *pg, u64 old, enum page_type type)
-{
+static int begin_type(struct page *pg, u64 old, enum page_type type) {
     if (type_of(old) != type)
         tlb_flush_stale(READ_ONCE(pg->aux));
     if (type != PT_WRITABLE)
@@ -106,16 +101,14 @@ static int begin_type(struct page *pg, u64 old, enum page_type type)
     return 0;
 }
 
-/* WRITABLE uses come and go without a lock. The first one, while stale translations are flushed, and the last one, while
- * its clock is noted, make the frame WRITABLE without TYPE_VALIDATED: all but the CPU that did it wait, in this room only
- * and never for a guest. */
-static bool is_in_transition(u64 word)
-{
+/* WRITABLE uses come and go without a lock. The first one, while stale translations are flushed, and the last one,
+ * while its clock is noted, make the frame WRITABLE without TYPE_VALIDATED: all but the CPU that did it wait, in this
+ * room only and never for a guest. */
+static bool is_in_transition(u64 word) {
     return word & TYPE_USES && type_of(word) == PT_WRITABLE && !(word & TYPE_VALIDATED);
 }
 
-int page_get_type(struct page *pg, enum page_type type)
-{
+int page_get_type(struct page *pg, enum page_type type) {
     u64 old = READ_ONCE(pg->type), new;
 
     for (;;) {
@@ -142,16 +135,14 @@ int page_get_type(struct page *pg, enum page_type type)
     }
 }
 
-void zombie_add(struct domain *d, struct page *pg)
-{
+void zombie_add(struct domain *d, struct page *pg) {
     ASSERT(spin_held(&d->mm_lock));
     pg->aux = d->zombies;
     d->zombies = (u32)page_to_mfn(pg).n;
 }
 
 /* The last use of a table goes: it becomes a zombie, with the list's own reference. */
-static void bury_table(struct page *pg)
-{
+static void bury_table(struct page *pg) {
     struct domain *d = page_owner(pg);
 
     ref_keep(pg);
@@ -159,10 +150,9 @@ static void bury_table(struct page *pg)
     zombie_add(d, pg);
 }
 
-/* The last use of memory that is no table goes. Nobody takes one before the clock is noted: a translation made through it
- * would be younger than the note. */
-static bool put_last(struct page *pg, u64 *old)
-{
+/* The last use of memory that is no table goes. Nobody takes one before the clock is noted: a translation made through
+ * it would be younger than the note. */
+static bool put_last(struct page *pg, u64 *old) {
     if (!type_swap(pg, old, *old & ~TYPE_VALIDATED))
         return false;
     WRITE_ONCE(pg->aux, tlb_clock_advance());
@@ -170,8 +160,7 @@ static bool put_last(struct page *pg, u64 *old)
     return true;
 }
 
-void page_put_type(struct page *pg)
-{
+void page_put_type(struct page *pg) {
     u64 old = READ_ONCE(pg->type);
     bool done = false;
 
@@ -188,8 +177,7 @@ void page_put_type(struct page *pg)
     }
 }
 
-int page_get_with_type(struct page *pg, struct domain *d, enum page_type type)
-{
+int page_get_with_type(struct page *pg, struct domain *d, enum page_type type) {
     int rc;
 
     if (!page_get(pg, d))
@@ -200,14 +188,12 @@ int page_get_with_type(struct page *pg, struct domain *d, enum page_type type)
     return rc;
 }
 
-void page_put_with_type(struct page *pg)
-{
+void page_put_with_type(struct page *pg) {
     page_put_type(pg);
     page_put(pg);
 }
 
-static void exhume(struct domain *d)
-{
+static void exhume(struct domain *d) {
     struct page *pg = &frame_table[d->zombies];
 
     d->zombies = pg->aux;
@@ -217,8 +203,7 @@ static void exhume(struct domain *d)
     page_put(pg);
 }
 
-bool mm_drain_locked(struct domain *d)
-{
+bool mm_drain_locked(struct domain *d) {
     while (d->zombies != FRAME_NONE) {
         exhume(d);
         if (d->zombies != FRAME_NONE && preempt_pending())
@@ -227,8 +212,7 @@ bool mm_drain_locked(struct domain *d)
     return true;
 }
 
-bool mm_drain(struct domain *d)
-{
+bool mm_drain(struct domain *d) {
     bool done;
 
     if (READ_ONCE(d->zombies) == FRAME_NONE)

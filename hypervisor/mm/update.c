@@ -3,9 +3,9 @@
 // replaces, and drops what the old one held; if it fails, nothing has changed.
 #include "internal.h"
 
-/* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once. */
-static int begin(struct domain *d)
-{
+/* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once.
+ */
+static int begin(struct domain *d) {
     int rc;
 
     spin_lock(&d->mm_lock);
@@ -17,8 +17,7 @@ static int begin(struct domain *d)
 
 /* The CPU whose root was composed for the vCPU, as a mask; it will do so again. Whoever loads the vCPU from now on sees
  * what was written before: its store to `current` and its reading of tables are ordered as ours are. */
-static u64 request_recompose(struct vcpu *v)
-{
+static u64 request_recompose(struct vcpu *v) {
     struct cpu *c;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -29,8 +28,7 @@ static u64 request_recompose(struct vcpu *v)
     return BIT(c->id);
 }
 
-static void recompose_root(struct vcpu *v)
-{
+static void recompose_root(struct vcpu *v) {
     u64 mask = request_recompose(v);
 
     if (mask)
@@ -39,8 +37,7 @@ static void recompose_root(struct vcpu *v)
 
 /* The L4 `m` (MFN_INVALID: any) changed: CPUs whose roots were composed from it must do so again before they run their
  * guest again. */
-static void recompose_roots(struct domain *d, mfn_t m)
-{
+static void recompose_roots(struct domain *d, mfn_t m) {
     u64 mask = 0;
 
     for (u32 i = 0; i < d->nr_vcpus; i++) {
@@ -53,8 +50,7 @@ static void recompose_roots(struct domain *d, mfn_t m)
         cpu_flush_guests(mask);
 }
 
-static void l4_changed(struct domain *d, struct page *pg, u32 slot)
-{
+static void l4_changed(struct domain *d, struct page *pg, u32 slot) {
     const u64 *group = (const u64 *)page_to_virt(pg) + (slot & ~15u);
     u32 present = 0;
 
@@ -65,18 +61,17 @@ static void l4_changed(struct domain *d, struct page *pg, u32 slot)
 }
 
 /* L3 tables count their present entries; one that becomes empty or ceases to be may change who is fused. */
-static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new)
-{
+static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new) {
     u32 before = pg->aux;
 
-    pg->aux = before + (u32)(new & PTE_P) - (u32)(old & PTE_P);
+    pg->aux = before + (u32)(new &PTE_P) - (u32)(old & PTE_P);
     if (!before != !pg->aux)
         recompose_roots(d, MFN_INVALID);
 }
 
-/* The CPU may set A and D in *old meanwhile, and nobody else anything. False: it did, and the caller wants none of it. */
-static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update *u)
-{
+/* The CPU may set A and D in *old meanwhile, and nobody else anything. False: it did, and the caller wants none of it.
+ */
+static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update *u) {
     u64 new;
 
     do {
@@ -88,16 +83,14 @@ static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update 
 }
 
 /* Both map, and hold, the same. */
-static bool same_holdings(enum page_type type, u64 a, u64 b)
-{
+static bool same_holdings(enum page_type type, u64 a, u64 b) {
     u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 ? PTE_W : 0);
 
     return a & b & PTE_P && !((a ^ b) & relevant) && (type == PT_L1 || !(b & (PTE_PSE | PTE_G)));
 }
 
 static int replace_entry(struct domain *d, struct domain *owner, struct page *pg, enum page_type type,
-                         const struct mm_update *u)
-{
+                         const struct mm_update *u) {
     u32 slot = u->entry.a % PAGE_SIZE / 8;
     u64 *entry = (u64 *)page_to_virt(pg) + slot, value = u->value, old = READ_ONCE(*entry);
     bool same = same_holdings(type, old, value);
@@ -125,8 +118,7 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
 }
 
 /* Memory that is no table may be written through mmu_update as well. */
-static int write_plain(struct page *pg, const struct mm_update *u)
-{
+static int write_plain(struct page *pg, const struct mm_update *u) {
     int rc = page_get_type(pg, PT_WRITABLE);
 
     if (rc)
@@ -136,8 +128,7 @@ static int write_plain(struct page *pg, const struct mm_update *u)
     return 0;
 }
 
-static int update_locked(struct domain *d, struct domain *owner, struct page *pg, const struct mm_update *u)
-{
+static int update_locked(struct domain *d, struct domain *owner, struct page *pg, const struct mm_update *u) {
     u64 word = READ_ONCE(pg->type);
     enum page_type type = page_last_type(pg);
 
@@ -146,8 +137,7 @@ static int update_locked(struct domain *d, struct domain *owner, struct page *pg
     return write_plain(pg, u);
 }
 
-int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u)
-{
+int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u) {
     struct page *pg = mfn_to_page(maddr_to_mfn(u->entry));
     int rc;
 
@@ -162,8 +152,7 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
     return rc;
 }
 
-int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner)
-{
+int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner) {
     struct mm_update u = {.value = value};
     struct page *pg;
 
@@ -176,8 +165,7 @@ int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner)
     return mm_update_entry(v->domain, owner, &u);
 }
 
-int mm_pin(struct domain *d, mfn_t m, enum page_type type)
-{
+int mm_pin(struct domain *d, mfn_t m, enum page_type type) {
     struct page *pg = mfn_to_page(m);
     int rc;
 
@@ -197,8 +185,7 @@ int mm_pin(struct domain *d, mfn_t m, enum page_type type)
     return rc;
 }
 
-int mm_unpin(struct domain *d, mfn_t m)
-{
+int mm_unpin(struct domain *d, mfn_t m) {
     struct page *pg = mfn_to_page(m);
     int rc;
 
@@ -217,8 +204,7 @@ int mm_unpin(struct domain *d, mfn_t m)
 }
 
 /* Swaps one of the vCPU's base pointers for a table on which the caller took all it needs. */
-static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m)
-{
+static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m) {
     mfn_t old = *base;
 
     *base = m;
@@ -227,8 +213,7 @@ static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m)
         page_put_with_type(mfn_to_page(old));
 }
 
-static int set_base(struct vcpu *v, mfn_t *base, mfn_t m)
-{
+static int set_base(struct vcpu *v, mfn_t *base, mfn_t m) {
     struct domain *d = v->domain;
     int rc = begin(d);
 
@@ -242,15 +227,15 @@ static int set_base(struct vcpu *v, mfn_t *base, mfn_t m)
     return rc;
 }
 
-int mm_set_base(struct vcpu *v, mfn_t m)
-{
+int mm_set_base(struct vcpu *v, mfn_t m) {
     return mfn_eq(m, MFN_INVALID) ? -EINVAL : set_base(v, &v->base, m);
 }
 
-int mm_set_user_base(struct vcpu *v, mfn_t m) { return set_base(v, &v->user_base, m); }
+int mm_set_user_base(struct vcpu *v, mfn_t m) {
+    return set_base(v, &v->user_base, m);
+}
 
-void mm_drop_bases(struct vcpu *v)
-{
+void mm_drop_bases(struct vcpu *v) {
     spin_lock(&v->domain->mm_lock);
     swap_base(v, &v->base, MFN_INVALID);
     swap_base(v, &v->user_base, MFN_INVALID);

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
-// What an entry of a page table may say, and what it holds: a reference to its frame, and a use of it as writable memory or
-// as the table of the next level.
+// What an entry of a page table may say, and what it holds: a reference to its frame, and a use of it as writable
+// memory or as the table of the next level.
 #include "internal.h"
 
 /* Attributes that only owners of real devices may choose; memory is write-back for everyone else. */
 #define L1_DROPPED (PTE_G | PTE_PAT | PTE_PCD | PTE_PWT)
 #define UPPER_REFUSED (PTE_PSE | PTE_G)
 
-/* Only a frame of another domain can be a zombie here, the own ones were drained. When that domain gets to drain it is not
- * ours to wait for. */
-static int writable_get(struct page *pg, struct domain *owner)
-{
+/* Only a frame of another domain can be a zombie here, the own ones were drained. When that domain gets to drain it is
+ * not ours to wait for. */
+static int writable_get(struct page *pg, struct domain *owner) {
     int rc = page_get_with_type(pg, owner, PT_WRITABLE);
 
     return rc == -ERESTART ? -EBUSY : rc;
 }
 
-static int leaf_get(u64 *entry, struct domain *owner)
-{
+static int leaf_get(u64 *entry, struct domain *owner) {
     struct page *pg;
 
     *entry &= ~L1_DROPPED;
@@ -29,22 +27,19 @@ static int leaf_get(u64 *entry, struct domain *owner)
     return page_get(pg, owner) ? 0 : -EINVAL;
 }
 
-static int upper_get(enum page_type table, u64 entry, struct domain *owner)
-{
+static int upper_get(enum page_type table, u64 entry, struct domain *owner) {
     if (entry & UPPER_REFUSED || !mfn_valid(pte_mfn(entry)))
         return -EINVAL;
     return page_get_with_type(mfn_to_page(pte_mfn(entry)), owner, table - 1);
 }
 
-int entry_get(enum page_type table, u64 *entry, struct domain *owner)
-{
+int entry_get(enum page_type table, u64 *entry, struct domain *owner) {
     if (!(*entry & PTE_P))
         return 0;
     return table == PT_L1 ? leaf_get(entry, owner) : upper_get(table, *entry, owner);
 }
 
-void entry_put(enum page_type table, u64 entry)
-{
+void entry_put(enum page_type table, u64 entry) {
     struct page *pg;
 
     if (!(entry & PTE_P))
@@ -56,8 +51,7 @@ void entry_put(enum page_type table, u64 entry)
 }
 
 /* Most tables are nearly empty: whole groups of 8 are passed over. */
-u32 table_next_present(const u64 *t, u32 i, u32 end)
-{
+u32 table_next_present(const u64 *t, u32 i, u32 end) {
     while (i < end) {
         if (!(i & 7) && !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
             i += 8;
@@ -69,8 +63,7 @@ u32 table_next_present(const u64 *t, u32 i, u32 end)
     return MIN(i, end);
 }
 
-void table_put_entries(struct page *pg, enum page_type type, u32 end)
-{
+void table_put_entries(struct page *pg, enum page_type type, u32 end) {
     const u64 *table = page_to_virt(pg);
 
     for (u32 i = table_next_present(table, 0, end); i < end; i = table_next_present(table, i + 1, end))
@@ -79,10 +72,11 @@ void table_put_entries(struct page *pg, enum page_type type, u32 end)
 }
 
 /* An L1 table is done in one go; the longer work of the upper levels stops between entries. */
-static bool stop_after(enum page_type type, u32 slot) { return type != PT_L1 && slot < 511 && preempt_pending(); }
+static bool stop_after(enum page_type type, u32 slot) {
+    return type != PT_L1 && slot < 511 && preempt_pending();
+}
 
-int table_get_entries(struct page *pg, enum page_type type, struct domain *owner)
-{
+int table_get_entries(struct page *pg, enum page_type type, struct domain *owner) {
     u64 *table = page_to_virt(pg);
 
     for (u32 i = table_next_present(table, pg->aux, 512); i < 512; i = table_next_present(table, i + 1, 512)) {

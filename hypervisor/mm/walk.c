@@ -4,10 +4,11 @@
 // and for writes a WRITABLE use, shows that it is the guest's own memory.
 #include "internal.h"
 
-static bool is_canonical(u64 a) { return (s64)(a << 16) >> 16 == (s64)a; }
+static bool is_canonical(u64 a) {
+    return (s64)(a << 16) >> 16 == (s64)a;
+}
 
-u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry)
-{
+u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) {
     u64 writable = PTE_W, user = PTE_U, nx = 0, e;
     mfn_t table = base;
 
@@ -34,8 +35,7 @@ u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry)
 }
 
 /* The frame behind a guest address, held for reading or writing; NULL if the guest may not. */
-static struct page *hold(struct vcpu *v, gva_t va, bool write)
-{
+static struct page *hold(struct vcpu *v, gva_t va, bool write) {
     u64 pte = mm_walk(v->base, va, NULL);
     struct page *pg;
 
@@ -47,17 +47,17 @@ static struct page *hold(struct vcpu *v, gva_t va, bool write)
     return page_get(pg, v->domain) ? pg : NULL;
 }
 
-static void let_go(struct page *pg, bool write)
-{
+static void let_go(struct page *pg, bool write) {
     if (write)
         page_put_type(pg);
     page_put(pg);
 }
 
-static size_t chunk_of(gva_t va, size_t n) { return MIN(n, PAGE_SIZE - va.a % PAGE_SIZE); }
+static size_t chunk_of(gva_t va, size_t n) {
+    return MIN(n, PAGE_SIZE - va.a % PAGE_SIZE);
+}
 
-int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n)
-{
+int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
     while (n) {
         size_t chunk = chunk_of(src, n);
         struct page *pg = hold(v, src, false);
@@ -73,8 +73,7 @@ int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n)
     return 0;
 }
 
-int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n)
-{
+int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n) {
     while (n) {
         size_t chunk = chunk_of(dst, n);
         struct page *pg = hold(v, dst, true);
@@ -90,8 +89,7 @@ int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n)
     return 0;
 }
 
-int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64 *fault)
-{
+int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64 *fault) {
     size_t first = chunk_of(dst, n);
     struct page *low = hold(v, dst, true), *high = NULL;
 
@@ -113,12 +111,15 @@ int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64
     return 0;
 }
 
-int copy_from_guest(void *dst, gva_t src, size_t n) { return copy_from_vcpu(current_vcpu(), dst, src, n); }
+int copy_from_guest(void *dst, gva_t src, size_t n) {
+    return copy_from_vcpu(current_vcpu(), dst, src, n);
+}
 
-int copy_to_guest(gva_t dst, const void *src, size_t n) { return copy_to_vcpu(current_vcpu(), dst, src, n); }
+int copy_to_guest(gva_t dst, const void *src, size_t n) {
+    return copy_to_vcpu(current_vcpu(), dst, src, n);
+}
 
-bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old)
-{
+bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old) {
     u64 pte = mm_walk(v->base, gva(va.a & ~7ul), NULL);
     struct page *pg;
 

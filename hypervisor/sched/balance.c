@@ -10,7 +10,9 @@
 
 static struct queue queues[MAX_CPUS];
 
-struct queue *sched_queue(u32 cpu) { return &queues[cpu]; }
+struct queue *sched_queue(u32 cpu) {
+    return &queues[cpu];
+}
 
 void sched_init(void) {
     for (u32 i = 0; i < MAX_CPUS; i++) {
@@ -42,7 +44,9 @@ void sched_unlock_both(u32 a, u32 b) {
     spin_unlock(&queues[b].lock);
 }
 
-static bool looks_idle(u32 cpu) { return !READ_ONCE(queues[cpu].curr) && !READ_ONCE(queues[cpu].nr_waiting); }
+static bool looks_idle(u32 cpu) {
+    return !READ_ONCE(queues[cpu].curr) && !READ_ONCE(queues[cpu].nr_waiting);
+}
 
 /* An affinity of absent CPUs only is as good as none. */
 static u64 allowed_cpus(const struct sched_entity *e) {
@@ -50,7 +54,9 @@ static u64 allowed_cpus(const struct sched_entity *e) {
     return e->affinity & all ? e->affinity & all : all;
 }
 
-bool sched_allows(const struct sched_entity *e, u32 cpu) { return allowed_cpus(e) >> cpu & 1; }
+bool sched_allows(const struct sched_entity *e, u32 cpu) {
+    return allowed_cpus(e) >> cpu & 1;
+}
 
 /* An idle CPU, its own first, then the next after it; -1: none. */
 static int find_idle(const struct sched_entity *e) {

@@ -23,10 +23,10 @@ struct queue {
     struct list waiting;       /* QUEUED; unsorted: a CPU has few */
     struct list parked;        /* PARKED */
     u32 nr_waiting;
-    u64 load;                  /* weights of curr and waiting */
-    u64 vtime;                 /* V when last computed */
-    u64 charged_at;            /* curr is charged up to here */
-    u64 picked_at;             /* when curr became it */
+    u64 load;       /* weights of curr and waiting */
+    u64 vtime;      /* V when last computed */
+    u64 charged_at; /* curr is charged up to here */
+    u64 picked_at;  /* when curr became it */
     u64 balanced_at;
 } __aligned(64);
 
@@ -37,10 +37,16 @@ bool sched_allows(const struct sched_entity *e, u32 cpu);
 void sched_lock_both(u32 a, u32 b);
 void sched_unlock_both(u32 a, u32 b);
 
-static inline bool vtime_before(u64 a, u64 b) { return (s64)(a - b) < 0; }
+static inline bool vtime_before(u64 a, u64 b) {
+    return (s64)(a - b) < 0;
+}
 /* ns of service in virtual time; ns up to CHARGE_MAX. */
-static inline u64 virtual_ns(const struct sched_entity *e, u64 ns) { return (ns << VIRTUAL_SHIFT) / e->weight; }
-static inline bool sched_is_capped(const struct sched_entity *e) { return e->cap > 0 && e->cap < 100; }
+static inline u64 virtual_ns(const struct sched_entity *e, u64 ns) {
+    return (ns << VIRTUAL_SHIFT) / e->weight;
+}
+static inline bool sched_is_capped(const struct sched_entity *e) {
+    return e->cap > 0 && e->cap < 100;
+}
 
 /* --- queue.c: the queue's lock is held --- */
 void queue_charge(struct queue *q, u64 now);

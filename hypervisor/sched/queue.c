@@ -37,8 +37,7 @@ u64 queue_vtime(struct queue *q) {
     if (!q->load)
         return q->vtime;
     s64 sum = q->curr ? weighted_distance(q, q->curr) : 0;
-    list_for_each(e, &q->waiting, link)
-        sum += weighted_distance(q, e);
+    list_for_each(e, &q->waiting, link) sum += weighted_distance(q, e);
     s64 load = (s64)q->load, step = sum / load;
     if (sum % load < 0)
         step--;
@@ -48,7 +47,9 @@ u64 queue_vtime(struct queue *q) {
     return q->vtime;
 }
 
-s64 queue_lag(struct queue *q, const struct sched_entity *e) { return (s64)(queue_vtime(q) - e->vruntime); }
+s64 queue_lag(struct queue *q, const struct sched_entity *e) {
+    return (s64)(queue_vtime(q) - e->vruntime);
+}
 
 static s64 lag_clamp(const struct sched_entity *e, s64 lag, u64 max_ns) {
     s64 max = (s64)virtual_ns(e, max_ns);

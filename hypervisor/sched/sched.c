@@ -11,11 +11,15 @@ static void request_resched(u32 cpu) {
         cpu_request(cpus[cpu], CPU_REQ_RESCHED);
 }
 
-static u32 weight_in_range(u32 weight) { return MIN(MAX(weight, 1u), (u32)SCHED_WEIGHT_MAX); }
+static u32 weight_in_range(u32 weight) {
+    return MIN(MAX(weight, 1u), (u32)SCHED_WEIGHT_MAX);
+}
 
 /* --- caps --- */
 
-static u64 cap_budget(const struct sched_entity *e) { return SCHED_CAP_WINDOW / 100 * e->cap; }
+static u64 cap_budget(const struct sched_entity *e) {
+    return SCHED_CAP_WINDOW / 100 * e->cap;
+}
 
 /* New windows bring budget, which pays old debt first and is not saved up beyond one window's worth. */
 static void cap_refill(struct sched_entity *e, u64 now) {
@@ -27,7 +31,9 @@ static void cap_refill(struct sched_entity *e, u64 now) {
     e->cap_left = MIN(left, (s64)cap_budget(e));
 }
 
-static bool cap_used_up(const struct sched_entity *e) { return sched_is_capped(e) && e->cap_left <= 0; }
+static bool cap_used_up(const struct sched_entity *e) {
+    return sched_is_capped(e) && e->cap_left <= 0;
+}
 
 /* -> PARKED; it is in no list. */
 static void park(struct queue *q, struct sched_entity *e) {
@@ -70,7 +76,9 @@ static void take_out(struct queue *q, struct sched_entity *e, enum sched_state t
     e->state = to;
 }
 
-static bool is_done(const struct sched_entity *e) { return !vtime_before(e->vruntime, e->deadline); }
+static bool is_done(const struct sched_entity *e) {
+    return !vtime_before(e->vruntime, e->deadline);
+}
 
 /* Must q's CPU choose again, now that e waits there? Yes if e goes first, or ends its CPU's being alone. */
 static bool should_preempt(struct queue *q, const struct sched_entity *e) {
@@ -111,7 +119,9 @@ static void wake(struct sched_entity *e, u64 request, u64 now) {
     }
 }
 
-void sched_wake(struct sched_entity *e, u64 now) { wake(e, SCHED_WAKE_SLICE, now); }
+void sched_wake(struct sched_entity *e, u64 now) {
+    wake(e, SCHED_WAKE_SLICE, now);
+}
 
 void sched_sleep(struct sched_entity *e, u64 now) {
     struct queue *q = sched_lock_entity(e);
@@ -214,7 +224,9 @@ static void settle_current(struct queue *q, u32 cpu, u64 now) {
     }
 }
 
-static bool in_first_moment(const struct queue *q, u64 now) { return now - q->picked_at < SCHED_GRANULARITY; }
+static bool in_first_moment(const struct queue *q, u64 now) {
+    return now - q->picked_at < SCHED_GRANULARITY;
+}
 
 /* curr's request is done: the next one is an ordinary one. It goes on only if it is not overdrawn. */
 static bool renew_request(const struct queue *q, struct sched_entity *curr) {
@@ -275,8 +287,8 @@ static u64 slice_end(struct queue *q, u32 cpu, u64 now) {
         ns = MIN(ns, (u64)MAX(curr->cap_left, 0));
     if (curr && !sched_allows(curr, cpu))
         ns = 0;
-    list_for_each(e, &q->parked, link)
-        ns = MIN(ns, e->cap_window + SCHED_CAP_WINDOW > now ? e->cap_window + SCHED_CAP_WINDOW - now : 0);
+    list_for_each(e, &q->parked, link) ns =
+        MIN(ns, e->cap_window + SCHED_CAP_WINDOW > now ? e->cap_window + SCHED_CAP_WINDOW - now : 0);
     return ns == SCHED_NO_SLICE ? ns : now + MAX(ns, SLICE_MIN);
 }
 

@@ -10,8 +10,12 @@
 
 static struct tsc_scale machine_scale;
 
-void time_set_scale(const struct tsc_scale *s) { machine_scale = *s; }
-const struct tsc_scale *time_scale(void) { return &machine_scale; }
+void time_set_scale(const struct tsc_scale *s) {
+    machine_scale = *s;
+}
+const struct tsc_scale *time_scale(void) {
+    return &machine_scale;
+}
 
 /*
  * The factor 10^6 / khz as a shift, then mul / 2^32, where mul has its top bit set. Rounding is downwards, so guests
@@ -26,8 +30,8 @@ void time_scale_init(struct tsc_scale *s, u32 khz, u64 tsc_base, u64 ns_base) {
     while (shift >= 0 && hz << shift <= NS_PER_SEC)
         shift++;
     u64 mul = shift > 0 ? (NS_PER_SEC << 32) / (hz << shift) : (NS_PER_SEC << (32 - shift)) / hz;
-    *s = (struct tsc_scale){.mul = (u32)MIN(mul, (u64)UINT32_MAX), .shift = shift, .khz = khz, .tsc_base = tsc_base,
-                            .ns_base = ns_base};
+    *s = (struct tsc_scale){
+        .mul = (u32)MIN(mul, (u64)UINT32_MAX), .shift = shift, .khz = khz, .tsc_base = tsc_base, .ns_base = ns_base};
 }
 
 u64 time_scale_delta(const struct tsc_scale *s, u64 delta) {

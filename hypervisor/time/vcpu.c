@@ -16,7 +16,9 @@ static u64 boot_wallclock_ns;
 /* --- clocks --- */
 
 /* Each step must be seen by the guest in this order; on x86 that is a matter for the compiler only. */
-static void publish_step(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
+static void publish_step(void) {
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
 
 /* The version is odd while the rest changes. A guest that spoils the version fools only itself. */
 static void time_info_write(struct vcpu_time_info *to, const struct vcpu_time_info *from) {
@@ -64,8 +66,12 @@ void time_update_vcpu(struct vcpu *v) {
         time_area_write(v, &info);
 }
 
-void time_set_wallclock(u64 sec, u32 nsec) { boot_wallclock_ns = sec * NS_PER_SEC + nsec; }
-u64 time_boot_wallclock_ns(void) { return boot_wallclock_ns; }
+void time_set_wallclock(u64 sec, u32 nsec) {
+    boot_wallclock_ns = sec * NS_PER_SEC + nsec;
+}
+u64 time_boot_wallclock_ns(void) {
+    return boot_wallclock_ns;
+}
 
 void time_update_wallclock(struct domain *d) {
     struct shared_info *s = d->shared_info;
@@ -83,9 +89,13 @@ void time_update_wallclock(struct domain *d) {
 
 /* --- timers of a vCPU --- */
 
-static u32 vcpu_timer_cpu(const struct vcpu *v) { return v->cpu ? v->cpu->id : this_cpu()->id; }
+static u32 vcpu_timer_cpu(const struct vcpu *v) {
+    return v->cpu ? v->cpu->id : this_cpu()->id;
+}
 
-static void singleshot_fired(void *arg) { evtchn_send_virq(arg, VIRQ_TIMER); }
+static void singleshot_fired(void *arg) {
+    evtchn_send_virq(arg, VIRQ_TIMER);
+}
 
 /* Keeps the period's phase; ticks missed by more than a period are dropped. */
 static void periodic_fired(void *arg) {
@@ -98,7 +108,9 @@ static void periodic_fired(void *arg) {
     timer_set(&v->periodic, vcpu_timer_cpu(v), next > now ? next : now + period);
 }
 
-static void poll_fired(void *arg) { evtchn_poll_end(arg); }
+static void poll_fired(void *arg) {
+    evtchn_poll_end(arg);
+}
 
 void time_vcpu_init(struct vcpu *v) {
     timer_init(&v->singleshot, singleshot_fired, v);
@@ -121,7 +133,9 @@ int time_vcpu_set_singleshot(struct vcpu *v, u64 abs_ns, u32 flags) {
     return 0;
 }
 
-void time_vcpu_stop_singleshot(struct vcpu *v) { timer_cancel(&v->singleshot); }
+void time_vcpu_stop_singleshot(struct vcpu *v) {
+    timer_cancel(&v->singleshot);
+}
 
 int time_vcpu_set_periodic(struct vcpu *v, u64 period_ns) {
     if (period_ns < PERIOD_MIN || period_ns > PERIOD_MAX)
@@ -153,4 +167,6 @@ void time_vcpu_set_poll(struct vcpu *v, u64 abs_ns) {
         timer_set(&v->poll, vcpu_timer_cpu(v), abs_ns);
 }
 
-void time_vcpu_stop_poll(struct vcpu *v) { timer_cancel(&v->poll); }
+void time_vcpu_stop_poll(struct vcpu *v) {
+    timer_cancel(&v->poll);
+}

@@ -24,10 +24,11 @@ struct frame {
     u32 n;
 };
 
-static void add(struct frame *f, u64 word) { f->word[f->n++] = word; }
+static void add(struct frame *f, u64 word) {
+    f->word[f->n++] = word;
+}
 
-static u64 shown_rflags(const struct vcpu *v, const struct regs *r)
-{
+static u64 shown_rflags(const struct vcpu *v, const struct regs *r) {
     u64 flags = r->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
 
     flags |= READ_ONCE(v->info->evtchn_upcall_mask) ? 0 : RFLAGS_IF;
@@ -36,13 +37,11 @@ static u64 shown_rflags(const struct vcpu *v, const struct regs *r)
     return flags;
 }
 
-static u64 shown_cs(const struct vcpu *v, const struct regs *r)
-{
+static u64 shown_cs(const struct vcpu *v, const struct regs *r) {
     return (v->kernel_mode ? KERNEL_CS_SHOWN : (r->cs & 0xffff)) | (u64)READ_ONCE(v->info->evtchn_upcall_mask) << 32;
 }
 
-static void add_return_frame(struct frame *f, const struct vcpu *v, const struct regs *r)
-{
+static void add_return_frame(struct frame *f, const struct vcpu *v, const struct regs *r) {
     add(f, r->rip);
     add(f, shown_cs(v, r));
     add(f, shown_rflags(v, r));
@@ -51,8 +50,7 @@ static void add_return_frame(struct frame *f, const struct vcpu *v, const struct
 }
 
 /* Writes the frame and points the registers at the entry. */
-static void enter(struct vcpu *v, const struct guest_entry *to, const struct frame *f, const char *what)
-{
+static void enter(struct vcpu *v, const struct guest_entry *to, const struct frame *f, const char *what) {
     struct regs *r = vcpu_regs(v);
     u64 sp = v->kernel_mode ? r->rsp : v->kernel_sp, fault;
 
@@ -62,7 +60,8 @@ static void enter(struct vcpu *v, const struct guest_entry *to, const struct fra
         return;
     }
     if (copy_frame_to_vcpu(v, gva(sp), f->word, f->n * 8, &fault)) {
-        domain_crash(v->domain, "vCPU %u: its stack at %lx can't be written for %s (rip %lx)", v->id, fault, what, r->rip);
+        domain_crash(v->domain, "vCPU %u: its stack at %lx can't be written for %s (rip %lx)", v->id, fault, what,
+                     r->rip);
         return;
     }
     trap_set_mode(v, true);
@@ -75,8 +74,7 @@ static void enter(struct vcpu *v, const struct guest_entry *to, const struct fra
     r->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC);
 }
 
-void trap_enter_callback(struct vcpu *v, const struct guest_entry *to, bool fast_syscall)
-{
+void trap_enter_callback(struct vcpu *v, const struct guest_entry *to, bool fast_syscall) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
 
@@ -91,13 +89,11 @@ void trap_enter_callback(struct vcpu *v, const struct guest_entry *to, bool fast
     enter(v, to, &f, "a system call");
 }
 
-static bool has_error_code(u8 vector)
-{
+static bool has_error_code(u8 vector) {
     return vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC || vector == VEC_CP;
 }
 
-void trap_inject(struct vcpu *v, u8 vector, u32 error_code)
-{
+void trap_inject(struct vcpu *v, u8 vector, u32 error_code) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
     char what[24];
@@ -111,15 +107,13 @@ void trap_inject(struct vcpu *v, u8 vector, u32 error_code)
     enter(v, &v->trap[vector], &f, what);
 }
 
-void trap_inject_page_fault(struct vcpu *v, u64 address, u32 error_code)
-{
+void trap_inject_page_fault(struct vcpu *v, u64 address, u32 error_code) {
     v->cr2 = address;
     v->info->arch.cr2 = address;
     trap_inject(v, VEC_PF, error_code);
 }
 
-void trap_inject_event(struct vcpu *v)
-{
+void trap_inject_event(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
 
@@ -131,8 +125,7 @@ void trap_inject_event(struct vcpu *v)
     WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 }
 
-void trap_inject_nmi(struct vcpu *v)
-{
+void trap_inject_nmi(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
 
@@ -146,8 +139,7 @@ void trap_inject_nmi(struct vcpu *v)
     enter(v, &v->nmi, &f, "an NMI");
 }
 
-void trap_inject_failsafe(struct vcpu *v)
-{
+void trap_inject_failsafe(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
     u16 ds, es, fs, gs;

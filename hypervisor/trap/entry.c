@@ -9,16 +9,14 @@
 #include <pv/run.h>
 #include <pv/x86.h>
 
-void trap_set_mode(struct vcpu *v, bool kernel)
-{
+void trap_set_mode(struct vcpu *v, bool kernel) {
     if (v->kernel_mode != kernel)
         x86_swapgs();
     v->kernel_mode = kernel;
 }
 
 /* Interrupts of our own. Work is only noted: the run loop does it. */
-static bool handle_interrupt(struct cpu *c, u32 vector)
-{
+static bool handle_interrupt(struct cpu *c, u32 vector) {
     switch (vector) {
     case VEC_TIMER:
         apic_eoi();
@@ -41,28 +39,24 @@ static bool handle_interrupt(struct cpu *c, u32 vector)
     }
 }
 
-static bool is_fault(u32 vector)
-{
+static bool is_fault(u32 vector) {
     return vector < 32 && vector != VEC_DB && vector != VEC_BP && vector != VEC_OF;
 }
 
 /* Kernels written for ring 3 may IRETQ to themselves with RPL 3, past the hypervisor. They are still in kernel mode, so
  * they go on in ring 1. True: what they did is to be done again there. */
-static bool promote_to_ring1(struct regs *r)
-{
+static bool promote_to_ring1(struct regs *r) {
     r->cs = SEL_KERNEL_CS;
     r->ss = SEL_KERNEL_DS;
     return is_fault(r->vector);
 }
 
 /* The mode flag of the gate page says kernel or user for ring 3; ring 1 is always the kernel. */
-static void find_mode(struct vcpu *v, const struct regs *r)
-{
+static void find_mode(struct vcpu *v, const struct regs *r) {
     v->kernel_mode = (r->vector < VEC_SYSCALL && (r->cs & 3) != 3) || v->gate->kernel_mode;
 }
 
-static void handle_syscall(struct vcpu *v, struct regs *r)
-{
+static void handle_syscall(struct vcpu *v, struct regs *r) {
     const struct guest_entry *to = r->vector == VEC_SYSCALL     ? &v->syscall
                                    : r->vector == VEC_SYSCALL32 ? &v->syscall32
                                                                 : &v->sysenter;
@@ -76,8 +70,7 @@ static void handle_syscall(struct vcpu *v, struct regs *r)
     trap_enter_callback(v, to, r->vector == VEC_SYSCALL);
 }
 
-static void handle_exception(struct vcpu *v, struct regs *r, u64 cr2)
-{
+static void handle_exception(struct vcpu *v, struct regs *r, u64 cr2) {
     switch (r->vector) {
     case VEC_PF:
         trap_page_fault(v, cr2);
@@ -108,8 +101,7 @@ static void handle_exception(struct vcpu *v, struct regs *r, u64 cr2)
     }
 }
 
-static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2)
-{
+static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2) {
     if (r->vector < 256 && handle_interrupt(c, r->vector)) {
         v->count[COUNT_INTERRUPT]++;
         if ((r->cs & 3) == 3 && v->kernel_mode)
@@ -122,8 +114,7 @@ static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2)
         handle_exception(v, r, cr2);
 }
 
-void trap_from_guest(void)
-{
+void trap_from_guest(void) {
     struct cpu *c = this_cpu();
     struct vcpu *v = c->current;
     struct regs *r = vcpu_regs(v);
@@ -137,8 +128,7 @@ void trap_from_guest(void)
     run_loop();
 }
 
-void trap_iret_fault(struct regs *fault)
-{
+void trap_iret_fault(struct regs *fault) {
     struct cpu *c = this_cpu();
     struct vcpu *v = c->current;
     struct regs *r = vcpu_regs(v), copy = *fault;

@@ -9,8 +9,7 @@
 
 #define DR6_STATUS 0xe00f
 
-static void fetch(struct vcpu *v, u64 rip, u8 *insn, size_t *len)
-{
+static void fetch(struct vcpu *v, u64 rip, u8 *insn, size_t *len) {
     size_t first = MIN((size_t)EMUL_MAX_INSN, PAGE_SIZE - rip % PAGE_SIZE);
 
     *len = 0;
@@ -21,18 +20,16 @@ static void fetch(struct vcpu *v, u64 rip, u8 *insn, size_t *len)
         *len = EMUL_MAX_INSN;
 }
 
-static void after_instruction(struct vcpu *v)
-{
+static void after_instruction(struct vcpu *v) {
     if (!(vcpu_regs(v)->rflags & RFLAGS_TF))
         return;
     v->debugreg[6] |= 1 << 14;
     trap_inject(v, VEC_DB, 0);
 }
 
-/* The write replaces the old entry by a new one, like an mmu_update. An entry that changed meanwhile (accessed bits, another
- * vCPU) makes the guest execute the instruction again. */
-static bool apply_pt_write(struct vcpu *v, const struct pt_write *w, maddr_t entry, u64 old)
-{
+/* The write replaces the old entry by a new one, like an mmu_update. An entry that changed meanwhile (accessed bits,
+ * another vCPU) makes the guest execute the instruction again. */
+static bool apply_pt_write(struct vcpu *v, const struct pt_write *w, maddr_t entry, u64 old) {
     struct mm_update u = {.entry = entry, .exact = true, .expected = old};
     bool writes = emul_apply_pt_write(w, old, &u.value, NULL);
     int rc;
@@ -50,8 +47,7 @@ static bool apply_pt_write(struct vcpu *v, const struct pt_write *w, maddr_t ent
     return true;
 }
 
-static bool emulate_pt_write(struct vcpu *v, u64 address)
-{
+static bool emulate_pt_write(struct vcpu *v, u64 address) {
     struct pt_write_ctx ctx = {0};
     struct pt_write w;
     u8 insn[EMUL_MAX_INSN];
@@ -69,18 +65,18 @@ static bool emulate_pt_write(struct vcpu *v, u64 address)
     return apply_pt_write(v, &w, entry, old);
 }
 
-/* LRETQ of a kernel to its own flat code segment, which it takes for its ring: the CPU sees a return to ring 3, and wants
- * a stack too. Done as the kernel means it. Where there happens to be a frame that the CPU accepts, nobody gets to know:
- * CAVEATS.md. */
-static bool emulate_lretq(struct vcpu *v)
-{
+/* LRETQ of a kernel to its own flat code segment, which it takes for its ring: the CPU sees a return to ring 3, and
+ * wants a stack too. Done as the kernel means it. Where there happens to be a frame that the CPU accepts, nobody gets
+ * to know: CAVEATS.md. */
+static bool emulate_lretq(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     u8 insn[2];
     u64 to[2];
 
     if (!v->kernel_mode || copy_from_vcpu(v, insn, gva(r->rip), 2) || insn[0] != 0x48 || insn[1] != 0xcb)
         return false;
-    if (copy_from_vcpu(v, to, gva(r->rsp), sizeof(to)) || to[1] != SEL_USER_CS64 || (u64)((s64)(to[0] << 16) >> 16) != to[0])
+    if (copy_from_vcpu(v, to, gva(r->rsp), sizeof(to)) || to[1] != SEL_USER_CS64 ||
+        (u64)((s64)(to[0] << 16) >> 16) != to[0])
         return false;
     r->rip = to[0];
     r->rsp += sizeof(to);
@@ -90,13 +86,11 @@ static bool emulate_lretq(struct vcpu *v)
 }
 
 /* The part of the frame that LRETQ would not need is not mapped. */
-static bool is_beyond_lretq(const struct vcpu *v, const struct regs *r, u64 cr2)
-{
+static bool is_beyond_lretq(const struct vcpu *v, const struct regs *r, u64 cr2) {
     return v->kernel_mode && cr2 - r->rsp >= 16 && cr2 - r->rsp < 32;
 }
 
-void trap_page_fault(struct vcpu *v, u64 cr2)
-{
+void trap_page_fault(struct vcpu *v, u64 cr2) {
     u32 error = vcpu_regs(v)->error_code;
 
     v->count[COUNT_PAGE_FAULT]++;
@@ -108,8 +102,7 @@ void trap_page_fault(struct vcpu *v, u64 cr2)
     trap_inject_page_fault(v, cr2, error);
 }
 
-static u8 code_bits(const struct regs *r)
-{
+static u8 code_bits(const struct regs *r) {
     u32 rights = 0;
     bool ok;
 
@@ -121,8 +114,7 @@ static u8 code_bits(const struct regs *r)
     return rights & 1 << 21 ? 64 : rights & 1 << 22 ? 32 : 16;
 }
 
-static void finish_emulation(struct vcpu *v, const struct emul_ctx *ctx, enum emul_result result)
-{
+static void finish_emulation(struct vcpu *v, const struct emul_ctx *ctx, enum emul_result result) {
     struct regs *r = vcpu_regs(v);
 
     v->count[COUNT_EMULATION]++;
@@ -144,16 +136,20 @@ static void finish_emulation(struct vcpu *v, const struct emul_ctx *ctx, enum em
     }
 }
 
-static struct emul_ctx context_of(struct vcpu *v)
-{
-    return (struct emul_ctx){.regs = vcpu_regs(v), .ops = &trap_emul_ops, .arg = v, .kernel_mode = v->kernel_mode,
-                             .code_bits = code_bits(vcpu_regs(v)), .iopl = (u8)v->iopl, .cr4 = v->cr4,
+static struct emul_ctx context_of(struct vcpu *v) {
+    return (struct emul_ctx){.regs = vcpu_regs(v),
+                             .ops = &trap_emul_ops,
+                             .arg = v,
+                             .kernel_mode = v->kernel_mode,
+                             .code_bits = code_bits(vcpu_regs(v)),
+                             .iopl = (u8)v->iopl,
+                             .cr4 = v->cr4,
                              .architectural_iopl = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1};
 }
 
-/* INT n through a gate that guests may not use: the instruction says which n (some emulators get the error code wrong). */
-static bool is_int_n(struct vcpu *v, u8 *n)
-{
+/* INT n through a gate that guests may not use: the instruction says which n (some emulators get the error code wrong).
+ */
+static bool is_int_n(struct vcpu *v, u8 *n) {
     u8 insn[2];
 
     if (!(vcpu_regs(v)->error_code & 2) || copy_from_vcpu(v, insn, gva(vcpu_regs(v)->rip), 2) || insn[0] != 0xcd)
@@ -162,14 +158,12 @@ static bool is_int_n(struct vcpu *v, u8 *n)
     return true;
 }
 
-void trap_software_interrupt(struct vcpu *v, u8 vector)
-{
+void trap_software_interrupt(struct vcpu *v, u8 vector) {
     v->count[COUNT_EXCEPTION]++;
     trap_inject(v, vector, 0);
 }
 
-static void int_n(struct vcpu *v, u8 n)
-{
+static void int_n(struct vcpu *v, u8 n) {
     if (!v->trap[n].rip || v->trap[n].dpl < (v->kernel_mode ? 1 : 3)) {
         trap_inject(v, VEC_GP, n * 8u + 2);
         return;
@@ -179,8 +173,7 @@ static void int_n(struct vcpu *v, u8 n)
 }
 
 /* #GP, and #NP and #SS: what the guest meant, if it is something we do for it; else its own fault. */
-void trap_general_protection(struct vcpu *v)
-{
+void trap_general_protection(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct emul_ctx ctx;
     u8 n;
@@ -200,15 +193,13 @@ void trap_general_protection(struct vcpu *v)
     finish_emulation(v, &ctx, emul_privileged(&ctx));
 }
 
-void trap_invalid_opcode(struct vcpu *v)
-{
+void trap_invalid_opcode(struct vcpu *v) {
     struct emul_ctx ctx = context_of(v);
 
     finish_emulation(v, &ctx, emul_invalid_opcode(&ctx));
 }
 
-void trap_debug(struct vcpu *v)
-{
+void trap_debug(struct vcpu *v) {
     v->count[COUNT_EXCEPTION]++;
     v->debugreg[6] |= read_dr6() & DR6_STATUS;
     write_dr6(0xffff0ff0);

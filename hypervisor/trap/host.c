@@ -6,8 +6,7 @@
 #include <pv/platform.h>
 #include <pv/x86.h>
 
-static void print_registers(const struct regs *r)
-{
+static void print_registers(const struct regs *r) {
     printk("  rip %016lx  rsp %016lx  rflags %lx  cs %lx ss %lx  error %x\n", r->rip, r->rsp, r->rflags, r->cs, r->ss,
            r->error_code);
     printk("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
@@ -16,8 +15,7 @@ static void print_registers(const struct regs *r)
     printk("  r13 %016lx  r14 %016lx  r15 %016lx  cr2 %016lx\n", r->r13, r->r14, r->r15, read_cr2());
 }
 
-void trap_from_host(struct regs *r)
-{
+void trap_from_host(struct regs *r) {
     struct cpu *c = this_cpu();
 
     switch (r->vector) {
@@ -43,8 +41,7 @@ void trap_from_host(struct regs *r)
     panic("exception %u at %lx", r->vector, r->rip);
 }
 
-void trap_nmi(struct regs *r, u64 cr3)
-{
+void trap_nmi(struct regs *r, u64 cr3) {
     if (r->vector == VEC_NMI)
         return; /* nobody sends them yet: the NMI button */
     console_force_unlock();

@@ -7,8 +7,7 @@
 #include <pv/run.h>
 #include <pv/x86.h>
 
-static bool page_fault(struct vcpu *v, struct emul_fault *fault, u64 va, u32 error)
-{
+static bool page_fault(struct vcpu *v, struct emul_fault *fault, u64 va, u32 error) {
     u64 pte = mm_walk(v->base, gva(va), NULL);
 
     error |= (pte & PTE_P ? PF_PRESENT : 0) | (v->kernel_mode ? 0 : PF_USER);
@@ -16,38 +15,32 @@ static bool page_fault(struct vcpu *v, struct emul_fault *fault, u64 va, u32 err
     return false;
 }
 
-static bool op_fetch(void *arg, u64 va, void *buf, size_t len, struct emul_fault *fault)
-{
+static bool op_fetch(void *arg, u64 va, void *buf, size_t len, struct emul_fault *fault) {
     return !copy_from_vcpu(arg, buf, gva(va), len) || page_fault(arg, fault, va, PF_FETCH);
 }
 
-static bool op_read(void *arg, u64 va, void *buf, size_t len, struct emul_fault *fault)
-{
+static bool op_read(void *arg, u64 va, void *buf, size_t len, struct emul_fault *fault) {
     return !copy_from_vcpu(arg, buf, gva(va), len) || page_fault(arg, fault, va, 0);
 }
 
-static bool op_write(void *arg, u64 va, const void *buf, size_t len, struct emul_fault *fault)
-{
+static bool op_write(void *arg, u64 va, const void *buf, size_t len, struct emul_fault *fault) {
     u64 at;
 
     return !copy_frame_to_vcpu(arg, gva(va), buf, len, &at) || page_fault(arg, fault, at, PF_WRITE);
 }
 
-static bool op_check_write(void *arg, u64 va, size_t len, struct emul_fault *fault)
-{
+static bool op_check_write(void *arg, u64 va, size_t len, struct emul_fault *fault) {
     (void)len;
     return mm_walk(((struct vcpu *)arg)->base, gva(va), NULL) & PTE_W || page_fault(arg, fault, va, PF_WRITE);
 }
 
-static u64 op_segment_base(void *arg, enum emul_segment seg)
-{
+static u64 op_segment_base(void *arg, enum emul_segment seg) {
     struct vcpu *v = arg;
 
     return x86_get_segment_base(v, seg == EMUL_SEG_FS ? 0 : v->kernel_mode ? 1 : 2);
 }
 
-static bool op_read_cr(void *arg, u32 cr, u64 *val)
-{
+static bool op_read_cr(void *arg, u32 cr, u64 *val) {
     struct vcpu *v = arg;
 
     switch (cr) {
@@ -68,14 +61,12 @@ static bool op_read_cr(void *arg, u32 cr, u64 *val)
     }
 }
 
-static void set_guest_ts(struct vcpu *v, bool on)
-{
+static void set_guest_ts(struct vcpu *v, bool on) {
     v->fpu_dirty_ts = on;
     x86_set_ts(on);
 }
 
-static bool op_write_cr(void *arg, u32 cr, u64 val)
-{
+static bool op_write_cr(void *arg, u32 cr, u64 val) {
     const u64 cr4_allowed = CR4_TSD | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PAE;
     struct vcpu *v = arg;
 
@@ -98,8 +89,7 @@ static bool op_write_cr(void *arg, u32 cr, u64 val)
     }
 }
 
-static bool op_read_dr(void *arg, u32 dr, u64 *val)
-{
+static bool op_read_dr(void *arg, u32 dr, u64 *val) {
     struct vcpu *v = arg;
 
     if (dr > 7 || dr == 4 || dr == 5)
@@ -108,44 +98,50 @@ static bool op_read_dr(void *arg, u32 dr, u64 *val)
     return true;
 }
 
-static bool op_write_dr(void *arg, u32 dr, u64 val) { return vcpu_set_debugreg(arg, dr, val) == 0; }
+static bool op_write_dr(void *arg, u32 dr, u64 val) {
+    return vcpu_set_debugreg(arg, dr, val) == 0;
+}
 
-static u64 op_read_base(void *arg, enum emul_base which) { return x86_get_segment_base(arg, (unsigned)which); }
+static u64 op_read_base(void *arg, enum emul_base which) {
+    return x86_get_segment_base(arg, (unsigned)which);
+}
 
-static void op_write_base(void *arg, enum emul_base which, u64 val) { x86_set_segment_base(arg, (unsigned)which, val); }
+static void op_write_base(void *arg, enum emul_base which, u64 val) {
+    x86_set_segment_base(arg, (unsigned)which, val);
+}
 
-static u64 op_read_tsc(void *arg)
-{
+static u64 op_read_tsc(void *arg) {
     (void)arg;
     return rdtsc();
 }
 
-static struct emul_msr_ctx msr_context(struct vcpu *v)
-{
+static struct emul_msr_ctx msr_context(struct vcpu *v) {
     u32 r[4];
 
     cpuid(0, 0, r);
-    return (struct emul_msr_ctx){.read_base = op_read_base, .write_base = op_write_base, .read_tsc = op_read_tsc,
-                                 .arg = v, .vcpu_id = v->id, .amd = r[1] == 0x68747541 || r[1] == 0x6f677948, .nx = true};
+    return (struct emul_msr_ctx){.read_base = op_read_base,
+                                 .write_base = op_write_base,
+                                 .read_tsc = op_read_tsc,
+                                 .arg = v,
+                                 .vcpu_id = v->id,
+                                 .amd = r[1] == 0x68747541 || r[1] == 0x6f677948,
+                                 .nx = true};
 }
 
-static bool op_read_msr(void *arg, u32 msr, u64 *val)
-{
+static bool op_read_msr(void *arg, u32 msr, u64 *val) {
     struct emul_msr_ctx ctx = msr_context(arg);
 
     return emul_rdmsr(&ctx, msr, val);
 }
 
-static bool op_write_msr(void *arg, u32 msr, u64 val)
-{
+static bool op_write_msr(void *arg, u32 msr, u64 val) {
     struct emul_msr_ctx ctx = msr_context(arg);
 
     return emul_wrmsr(&ctx, msr, val);
 }
 
 /* A bit for each port, clear where user mode may go. Two bytes hold the bits of any access. */
-static bool op_port_allowed(void *arg, u16 port, u32 size)
-{
+static bool op_port_allowed(void *arg, u16 port, u32 size) {
     struct vcpu *v = arg;
     u8 bits[2] = {0xff, 0xff};
 
@@ -156,40 +152,56 @@ static bool op_port_allowed(void *arg, u16 port, u32 size)
     return !((u32)(bits[0] | bits[1] << 8) >> port % 8 & ((1u << size) - 1));
 }
 
-static void host_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4])
-{
+static void host_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4]) {
     (void)arg;
     cpuid(leaf, sub, out);
 }
 
-static void op_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4])
-{
+static void op_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4]) {
     struct vcpu *v = arg;
     const struct tsc_scale *s = time_scale();
-    struct cpuid_policy_ctx ctx = {.host = host_cpuid, .vcpu_id = v->id, .nr_vcpus = v->domain->nr_vcpus, .cr4 = v->cr4,
-                                   .kernel_view = v->kernel_mode, .xcr0 = x86_features.xcr0,
-                                   .xfeatures = x86_features.xcr0, .tsc_invariant = true, .tsc_khz = s->khz,
-                                   .tsc_mul = s->mul, .tsc_shift = s->shift, .maddr_bits = x86_features.phys_bits};
+    struct cpuid_policy_ctx ctx = {.host = host_cpuid,
+                                   .vcpu_id = v->id,
+                                   .nr_vcpus = v->domain->nr_vcpus,
+                                   .cr4 = v->cr4,
+                                   .kernel_view = v->kernel_mode,
+                                   .xcr0 = x86_features.xcr0,
+                                   .xfeatures = x86_features.xcr0,
+                                   .tsc_invariant = true,
+                                   .tsc_khz = s->khz,
+                                   .tsc_mul = s->mul,
+                                   .tsc_shift = s->shift,
+                                   .maddr_bits = x86_features.phys_bits};
 
     emul_cpuid(&ctx, leaf, sub, out);
 }
 
-static bool op_write_xcr(void *arg, u32 xcr, u64 val)
-{
+static bool op_write_xcr(void *arg, u32 xcr, u64 val) {
     (void)arg;
     return xcr == 0 && val == x86_features.xcr0;
 }
 
-static bool op_invlpg(void *arg, u64 va)
-{
+static bool op_invlpg(void *arg, u64 va) {
     (void)arg;
     (void)va;
     return true; /* every way back to the guest loads its root anew */
 }
 
 const struct emul_ops trap_emul_ops = {
-    .fetch = op_fetch, .read_mem = op_read, .write_mem = op_write, .check_write = op_check_write,
-    .segment_base = op_segment_base, .read_cr = op_read_cr, .write_cr = op_write_cr, .read_dr = op_read_dr,
-    .write_dr = op_write_dr, .read_msr = op_read_msr, .write_msr = op_write_msr, .write_xcr = op_write_xcr,
-    .port_allowed = op_port_allowed, .cpuid = op_cpuid, .read_tsc = op_read_tsc, .invlpg = op_invlpg,
+    .fetch = op_fetch,
+    .read_mem = op_read,
+    .write_mem = op_write,
+    .check_write = op_check_write,
+    .segment_base = op_segment_base,
+    .read_cr = op_read_cr,
+    .write_cr = op_write_cr,
+    .read_dr = op_read_dr,
+    .write_dr = op_write_dr,
+    .read_msr = op_read_msr,
+    .write_msr = op_write_msr,
+    .write_xcr = op_write_xcr,
+    .port_allowed = op_port_allowed,
+    .cpuid = op_cpuid,
+    .read_tsc = op_read_tsc,
+    .invlpg = op_invlpg,
 };

@@ -10,8 +10,7 @@
 extern char image_start[], image_text_end[];
 
 /* Frame pointers lead up the stack; each frame is checked to lie above the last and to return into our text. */
-static void print_backtrace(const u64 *frame)
-{
+static void print_backtrace(const u64 *frame) {
     for (int depth = 0; depth < 24 && frame; depth++) {
         const u64 *next = (const u64 *)frame[0];
 
@@ -24,16 +23,14 @@ static void print_backtrace(const u64 *frame)
     }
 }
 
-static void print_vcpu(const struct vcpu *v)
-{
+static void print_vcpu(const struct vcpu *v) {
     const struct regs *r = &v->gate->regs;
 
     printk("  guest %s vCPU %u: rip %lx rsp %lx rflags %lx, last exit %x\n", v->domain->name, v->id, r->rip, r->rsp,
            r->rflags, r->vector);
 }
 
-void panic(const char *fmt, ...)
-{
+void panic(const char *fmt, ...) {
     static u32 entered;
     char text[256];
     va_list ap;

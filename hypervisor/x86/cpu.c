@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Features of the processors, and the set-up of each: control registers, SYSCALL and SYSENTER entries, descriptor tables.
+// Features of the processors, and the set-up of each: control registers, SYSCALL and SYSENTER entries, descriptor
+// tables.
 #include <pv/x86.h>
 #include <pv/gate.h>
 #include <pv/lib.h>
@@ -7,8 +8,7 @@
 struct x86_features x86_features;
 extern const u64 gate_address_syscall, gate_address_syscall32, gate_address_sysenter;
 
-static bool bit_of(u32 leaf, u32 sub, int reg, u32 bit)
-{
+static bool bit_of(u32 leaf, u32 sub, int reg, u32 bit) {
     u32 r[4];
 
     cpuid(leaf & 0x80000000, 0, r);
@@ -20,8 +20,7 @@ static bool bit_of(u32 leaf, u32 sub, int reg, u32 bit)
 
 enum { EAX, EBX, ECX, EDX };
 
-static void detect_xsave(struct x86_features *f)
-{
+static void detect_xsave(struct x86_features *f) {
     u32 r[4];
 
     f->xsave = bit_of(1, 0, ECX, 26);
@@ -35,8 +34,7 @@ static void detect_xsave(struct x86_features *f)
     f->xsave_size = r[ECX];
 }
 
-void x86_detect_features(void)
-{
+void x86_detect_features(void) {
     struct x86_features *f = &x86_features;
     u32 r[4];
 
@@ -62,8 +60,7 @@ void x86_detect_features(void)
     detect_xsave(f);
 }
 
-static void set_control_registers(void)
-{
+static void set_control_registers(void) {
     const struct x86_features *f = &x86_features;
     u64 cr4 = CR4_PAE | CR4_DE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
@@ -78,8 +75,7 @@ static void set_control_registers(void)
 }
 
 /* SYSCALL takes CS from bits 32-47 and SS = CS + 8. Bits of RFLAGS in SFMASK are cleared on entry. */
-static void set_syscall_entries(void)
-{
+static void set_syscall_entries(void) {
     wrmsr(MSR_STAR, (u64)SEL_HYP_CS << 32 | (u64)SEL_USER_CS32 << 48);
     wrmsr(MSR_LSTAR, gate_address_syscall);
     wrmsr(MSR_CSTAR, gate_address_syscall32);
@@ -89,8 +85,7 @@ static void set_syscall_entries(void)
     wrmsr(MSR_SYSENTER_EIP, gate_address_sysenter);
 }
 
-static void load_descriptor_tables(void)
-{
+static void load_descriptor_tables(void) {
     struct {
         u16 limit;
         u64 base;
@@ -103,13 +98,12 @@ static void load_descriptor_tables(void)
                      "lretq\n"
                      "1:" ::"i"(SEL_HYP_CS)
                      : "rax", "memory");
-    __asm__ volatile("movl %0, %%ss\n\tmovl %1, %%ds\n\tmovl %1, %%es\n\tmovl %1, %%fs\n\tmovl %1, %%gs" ::"r"(SEL_HYP_DS),
-                     "r"(0));
+    __asm__ volatile(
+        "movl %0, %%ss\n\tmovl %1, %%ds\n\tmovl %1, %%es\n\tmovl %1, %%fs\n\tmovl %1, %%gs" ::"r"(SEL_HYP_DS), "r"(0));
     __asm__ volatile("lldt %w0" ::"r"(0));
 }
 
-void x86_init_cpu(struct cpu *c)
-{
+void x86_init_cpu(struct cpu *c) {
     u64 *tss = (u64 *)((char *)c->gate_gdt + (SEL_TSS - GDT_RESERVED_OFFSET));
 
     set_control_registers();

@@ -8,8 +8,7 @@
 
 u64 *hyp_master_root;
 
-static u64 *new_table(void)
-{
+static u64 *new_table(void) {
     void *table = boot_memory_page();
 
     if (!table) {
@@ -23,15 +22,13 @@ static u64 *new_table(void)
     return table;
 }
 
-static u64 *next_table(u64 *entry)
-{
+static u64 *next_table(u64 *entry) {
     if (!(*entry & PTE_P))
         *entry = pte_make(virt_to_mfn(new_table()), PTE_P | PTE_W | PTE_A);
     return mfn_to_virt(pte_mfn(*entry));
 }
 
-void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags)
-{
+void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags) {
     flags |= PTE_P | PTE_A | PTE_D;
     while (size) {
         u64 *l2 = next_table(&next_table(&hyp_master_root[pt_slot(va, 4)])[pt_slot(va, 3)]), step = PAGE_SIZE;
@@ -48,8 +45,7 @@ void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags)
     }
 }
 
-void *mmio_map(maddr_t pa, size_t size)
-{
+void *mmio_map(maddr_t pa, size_t size) {
     u64 start = ALIGN_DOWN(pa.a, PAGE_SIZE), end = ALIGN_UP(pa.a + size, PAGE_SIZE);
 
     for (u64 a = start; a < end; a += PAGE_SIZE) {
@@ -59,8 +55,7 @@ void *mmio_map(maddr_t pa, size_t size)
     return (void *)(MMIO_BASE + pa.a);
 }
 
-static u64 *leaf_of(u64 va)
-{
+static u64 *leaf_of(u64 va) {
     u64 *table = hyp_master_root;
 
     for (int level = 4; level > 1; level--) {
@@ -73,14 +68,12 @@ static u64 *leaf_of(u64 va)
     return &table[pt_slot(va, 1)];
 }
 
-bool hyp_is_mapped(u64 va)
-{
+bool hyp_is_mapped(u64 va) {
     u64 *leaf = leaf_of(va);
 
     return leaf && *leaf & PTE_P;
 }
 
-maddr_t hyp_translate(u64 va)
-{
+maddr_t hyp_translate(u64 va) {
     return mfn_to_maddr(pte_mfn(*leaf_of(va)));
 }

@@ -12,11 +12,12 @@
 struct cpu *cpus[MAX_CPUS];
 u32 nr_cpus;
 
-struct cpu *this_cpu(void) { return ((const struct gate_const *)GATE_CONST)->cpu; }
+struct cpu *this_cpu(void) {
+    return ((const struct gate_const *)GATE_CONST)->cpu;
+}
 
 /* guard | NMI stack | guard | stack, so that an overflow faults instead of writing over something. */
-static bool map_stacks(struct cpu *c)
-{
+static bool map_stacks(struct cpu *c) {
     u64 base = STACKS_BASE + c->id * STACK_STRIDE, nmi = base + PAGE_SIZE, stack = base + STACK_STRIDE - STACK_SIZE;
 
     for (u64 off = 0; off < STACK_SIZE; off += PAGE_SIZE) {
@@ -34,8 +35,7 @@ static bool map_stacks(struct cpu *c)
 }
 
 /* The constant part of a guest root: the M2P, read-only, and this CPU's gate. */
-static bool make_roots(struct cpu *c)
-{
+static bool make_roots(struct cpu *c) {
     for (int i = 0; i < 2; i++) {
         c->cpu_root[i] = heap_alloc(PAGE_SIZE);
         if (!c->cpu_root[i])
@@ -46,8 +46,7 @@ static bool make_roots(struct cpu *c)
     return true;
 }
 
-struct cpu *cpu_create(u32 apic_id, u32 acpi_id)
-{
+struct cpu *cpu_create(u32 apic_id, u32 acpi_id) {
     struct cpu *c = heap_alloc(sizeof(*c));
 
     if (!c || nr_cpus == MAX_CPUS)
@@ -67,22 +66,19 @@ struct cpu *cpu_create(u32 apic_id, u32 acpi_id)
     return c;
 }
 
-void cpu_ap_main(struct cpu *c)
-{
+void cpu_ap_main(struct cpu *c) {
     x86_init_cpu(c);
     apic_init_cpu();
     __atomic_store_n(&c->online, true, __ATOMIC_SEQ_CST);
     run_loop();
 }
 
-void cpu_interrupt(struct cpu *c)
-{
+void cpu_interrupt(struct cpu *c) {
     if (READ_ONCE(c->in_guest) || READ_ONCE(c->idle))
         apic_send_ipi(c->apic_id, VEC_KICK);
 }
 
-void cpu_request(struct cpu *c, u32 bits)
-{
+void cpu_request(struct cpu *c, u32 bits) {
     u32 old = __atomic_fetch_or(&c->requests, bits, __ATOMIC_SEQ_CST);
 
     if (c != this_cpu() && (old & bits) != bits)
@@ -90,8 +86,7 @@ void cpu_request(struct cpu *c, u32 bits)
 }
 
 /* Waits without a lock order to respect: the others come out of their guests whatever locks the caller holds. */
-void cpu_flush_guests(u64 mask)
-{
+void cpu_flush_guests(u64 mask) {
     u64 seen[MAX_CPUS], waiting = 0;
     struct cpu *self = this_cpu();
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Ticket locks. They know their holder, so that functions can assert the locks they expect; a CPU that waits for a lock it
-// holds itself is a bug of ours and panics at once.
+// Ticket locks. They know their holder, so that functions can assert the locks they expect; a CPU that waits for a lock
+// it holds itself is a bug of ours and panics at once.
 #include <pv/x86.h>
 #include <pv/lib.h>
 
-void spin_init(struct spinlock *l) { *l = (struct spinlock)SPINLOCK_INIT; }
+void spin_init(struct spinlock *l) {
+    *l = (struct spinlock)SPINLOCK_INIT;
+}
 
-void spin_lock(struct spinlock *l)
-{
+void spin_lock(struct spinlock *l) {
     u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
     int self = (int)this_cpu()->id;
 
@@ -20,8 +21,7 @@ void spin_lock(struct spinlock *l)
     WRITE_ONCE(l->cpu, self);
 }
 
-bool spin_trylock(struct spinlock *l)
-{
+bool spin_trylock(struct spinlock *l) {
     u32 owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE), expected = owner;
 
     if (!__atomic_compare_exchange_n(&l->next, &expected, owner + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -30,13 +30,11 @@ bool spin_trylock(struct spinlock *l)
     return true;
 }
 
-void spin_unlock(struct spinlock *l)
-{
+void spin_unlock(struct spinlock *l) {
     WRITE_ONCE(l->cpu, -1);
     __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
 }
 
-bool spin_held(const struct spinlock *l)
-{
+bool spin_held(const struct spinlock *l) {
     return READ_ONCE(l->cpu) == (int)this_cpu()->id;
 }

@@ -7,8 +7,7 @@
 #include <pv/x86.h>
 #include <pv/x86_vcpu.h>
 
-bool x86_vcpu_init(struct vcpu *v)
-{
+bool x86_vcpu_init(struct vcpu *v) {
     v->xsave_area = heap_alloc(ALIGN_UP((u64)x86_features.xsave_size, PAGE_SIZE));
     if (!v->xsave_area)
         return false;
@@ -21,7 +20,9 @@ bool x86_vcpu_init(struct vcpu *v)
     return true;
 }
 
-void x86_vcpu_free(struct vcpu *v) { heap_free(v->xsave_area); }
+void x86_vcpu_free(struct vcpu *v) {
+    heap_free(v->xsave_area);
+}
 
 /* Loads a data segment register; a selector that faults is replaced by null. */
 #define LOAD_SEGMENT(reg, selector)                                                                                    \
@@ -32,8 +33,7 @@ void x86_vcpu_free(struct vcpu *v) { heap_free(v->xsave_area); }
         __asm__ volatile("movl %0, %%" #reg ::"r"(sel_));                                                              \
     } while (0)
 
-bool x86_segment_rights(u16 selector, u32 *rights)
-{
+bool x86_segment_rights(u16 selector, u32 *rights) {
     bool ok;
 
     *rights = 0;
@@ -43,8 +43,7 @@ bool x86_segment_rights(u16 selector, u32 *rights)
 
 /* Would a data segment register take it? LAR fails for what the privilege rules hide; the rest is in the rights. The
  * descriptor tables do not change meanwhile: mm_lock is held. */
-static bool x86_selector_loads(u32 selector)
-{
+static bool x86_selector_loads(u32 selector) {
     const u32 present = 1 << 15, not_system = 1 << 12, code = 1 << 11, readable = 1 << 9;
     u32 rights = 0;
 
@@ -57,32 +56,39 @@ static bool x86_selector_loads(u32 selector)
     return rights & present && rights & not_system && (!(rights & code) || rights & readable);
 }
 
-static u32 read_selector(int which)
-{
+static u32 read_selector(int which) {
     u32 s = 0;
 
     switch (which) {
-    case 0: __asm__ volatile("movl %%ds, %0" : "=r"(s)); break;
-    case 1: __asm__ volatile("movl %%es, %0" : "=r"(s)); break;
-    case 2: __asm__ volatile("movl %%fs, %0" : "=r"(s)); break;
-    default: __asm__ volatile("movl %%gs, %0" : "=r"(s)); break;
+    case 0:
+        __asm__ volatile("movl %%ds, %0" : "=r"(s));
+        break;
+    case 1:
+        __asm__ volatile("movl %%es, %0" : "=r"(s));
+        break;
+    case 2:
+        __asm__ volatile("movl %%fs, %0" : "=r"(s));
+        break;
+    default:
+        __asm__ volatile("movl %%gs, %0" : "=r"(s));
+        break;
     }
     return s & 0xffff;
 }
 
-void x86_read_data_selectors(u16 *ds, u16 *es, u16 *fs, u16 *gs)
-{
+void x86_read_data_selectors(u16 *ds, u16 *es, u16 *fs, u16 *gs) {
     *ds = (u16)read_selector(0);
     *es = (u16)read_selector(1);
     *fs = (u16)read_selector(2);
     *gs = (u16)read_selector(3);
 }
 
-void x86_swapgs(void) { __asm__ volatile("swapgs" ::: "memory"); }
+void x86_swapgs(void) {
+    __asm__ volatile("swapgs" ::: "memory");
+}
 
 /* The active GS base is the mode's, the other one waits in MSR_KERNEL_GS_BASE. */
-static void save_segments(struct vcpu *v)
-{
+static void save_segments(struct vcpu *v) {
     u64 active = rdmsr(MSR_GS_BASE), other = rdmsr(MSR_KERNEL_GS_BASE);
 
     x86_read_data_selectors(&v->ds, &v->es, &v->fs, &v->gs);
@@ -91,9 +97,9 @@ static void save_segments(struct vcpu *v)
     v->gs_base_user = v->kernel_mode ? other : active;
 }
 
-/* mm_lock: another vCPU may have a descriptor changed between our look at it and the loading, which would fault here. */
-static void load_selectors(struct vcpu *v)
-{
+/* mm_lock: another vCPU may have a descriptor changed between our look at it and the loading, which would fault here.
+ */
+static void load_selectors(struct vcpu *v) {
     spin_lock(&v->domain->mm_lock);
     LOAD_SEGMENT(ds, v->ds);
     LOAD_SEGMENT(es, v->es);
@@ -102,16 +108,14 @@ static void load_selectors(struct vcpu *v)
     spin_unlock(&v->domain->mm_lock);
 }
 
-static void load_segments(struct vcpu *v)
-{
+static void load_segments(struct vcpu *v) {
     load_selectors(v);
     wrmsr(MSR_FS_BASE, v->fs_base);
     wrmsr(MSR_GS_BASE, v->kernel_mode ? v->gs_base_kernel : v->gs_base_user);
     wrmsr(MSR_KERNEL_GS_BASE, v->kernel_mode ? v->gs_base_user : v->gs_base_kernel);
 }
 
-u64 x86_get_segment_base(struct vcpu *v, unsigned which)
-{
+u64 x86_get_segment_base(struct vcpu *v, unsigned which) {
     if (this_cpu()->current != v)
         return which == 0 ? v->fs_base : which == 1 ? v->gs_base_kernel : v->gs_base_user;
     if (which == 0)
@@ -119,8 +123,7 @@ u64 x86_get_segment_base(struct vcpu *v, unsigned which)
     return rdmsr((which == 1) == v->kernel_mode ? MSR_GS_BASE : MSR_KERNEL_GS_BASE);
 }
 
-void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base)
-{
+void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base) {
     if (this_cpu()->current != v)
         *(which == 0 ? &v->fs_base : which == 1 ? &v->gs_base_kernel : &v->gs_base_user) = base;
     else if (which == 0)
@@ -129,8 +132,7 @@ void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base)
         wrmsr((which == 1) == v->kernel_mode ? MSR_GS_BASE : MSR_KERNEL_GS_BASE, base);
 }
 
-void x86_load_user_gs(u16 selector)
-{
+void x86_load_user_gs(u16 selector) {
     struct spinlock *descriptors = &current_vcpu()->domain->mm_lock;
 
     spin_lock(descriptors); /* as in load_selectors() */
@@ -140,15 +142,13 @@ void x86_load_user_gs(u16 selector)
     spin_unlock(descriptors);
 }
 
-void x86_set_ts(bool on)
-{
+void x86_set_ts(bool on) {
     u64 cr0 = read_cr0();
 
     write_cr0(on ? cr0 | CR0_TS : cr0 & ~CR0_TS);
 }
 
-void x86_load_debug_registers(struct vcpu *v)
-{
+void x86_load_debug_registers(struct vcpu *v) {
     write_dr0(v->debugreg[0]);
     write_dr1(v->debugreg[1]);
     write_dr2(v->debugreg[2]);
@@ -157,12 +157,15 @@ void x86_load_debug_registers(struct vcpu *v)
     write_dr7(v->debugreg[7]);
 }
 
-void x86_reload_ldt(void) { __asm__ volatile("lldt %w0" ::"r"(this_cpu()->current->ldt_ents ? SEL_LDT : 0)); }
+void x86_reload_ldt(void) {
+    __asm__ volatile("lldt %w0" ::"r"(this_cpu()->current->ldt_ents ? SEL_LDT : 0));
+}
 
-void x86_flush_own_tlb(void) { write_cr3(read_cr3()); }
+void x86_flush_own_tlb(void) {
+    write_cr3(read_cr3());
+}
 
-void x86_save_vcpu(struct vcpu *v)
-{
+void x86_save_vcpu(struct vcpu *v) {
     save_segments(v);
     x86_set_ts(false);
     fpu_save(v->xsave_area);
@@ -170,8 +173,7 @@ void x86_save_vcpu(struct vcpu *v)
         write_dr7(0x400);
 }
 
-void x86_load_vcpu(struct cpu *c, struct vcpu *v)
-{
+void x86_load_vcpu(struct cpu *c, struct vcpu *v) {
     (void)c;
     x86_flush_own_tlb();
     x86_reload_ldt();
@@ -183,15 +185,13 @@ void x86_load_vcpu(struct cpu *c, struct vcpu *v)
     x86_barrier_between_domains();
 }
 
-void x86_barrier_between_domains(void)
-{
+void x86_barrier_between_domains(void) {
     if (x86_features.ibpb)
         wrmsr(MSR_PRED_CMD, 1);
 }
 
 /* STI takes effect after the next instruction, so no interrupt is lost between the look at the requests and HLT. */
-void x86_idle(struct cpu *c)
-{
+void x86_idle(struct cpu *c) {
     __atomic_store_n(&c->idle, true, __ATOMIC_SEQ_CST);
     if (!READ_ONCE(c->requests))
         __asm__ volatile("sti; hlt; cli" ::: "memory");

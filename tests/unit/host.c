@@ -37,18 +37,30 @@ void host_set_cpus(u32 n) {
     }
 }
 
-u32 host_take_requests(u32 cpu) { return __atomic_exchange_n(&cpu_array[cpu].requests, 0, __ATOMIC_SEQ_CST); }
+u32 host_take_requests(u32 cpu) {
+    return __atomic_exchange_n(&cpu_array[cpu].requests, 0, __ATOMIC_SEQ_CST);
+}
 
-WEAK struct cpu *this_cpu(void) { return &cpu_array[host_cpu]; }
+WEAK struct cpu *this_cpu(void) {
+    return &cpu_array[host_cpu];
+}
 
-WEAK void cpu_request(struct cpu *c, u32 bits) { __atomic_fetch_or(&c->requests, bits, __ATOMIC_SEQ_CST); }
+WEAK void cpu_request(struct cpu *c, u32 bits) {
+    __atomic_fetch_or(&c->requests, bits, __ATOMIC_SEQ_CST);
+}
 
-WEAK void cpu_flush_guests(u64 cpu_mask) { (void)cpu_mask; }
+WEAK void cpu_flush_guests(u64 cpu_mask) {
+    (void)cpu_mask;
+}
 
-WEAK u64 time_now(void) { return READ_ONCE(host_now); }
+WEAK u64 time_now(void) {
+    return READ_ONCE(host_now);
+}
 
 /* --- spinlocks --- */
-WEAK void spin_init(struct spinlock *l) { *l = (struct spinlock)SPINLOCK_INIT; }
+WEAK void spin_init(struct spinlock *l) {
+    *l = (struct spinlock)SPINLOCK_INIT;
+}
 
 WEAK bool spin_trylock(struct spinlock *l) {
     u32 owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
@@ -74,7 +86,9 @@ WEAK void spin_unlock(struct spinlock *l) {
     __atomic_fetch_add(&l->owner, 1, __ATOMIC_RELEASE);
 }
 
-WEAK bool spin_held(const struct spinlock *l) { return READ_ONCE(l->cpu) == (int)host_cpu; }
+WEAK bool spin_held(const struct spinlock *l) {
+    return READ_ONCE(l->cpu) == (int)host_cpu;
+}
 
 /* --- messages, strings, heap --- */
 WEAK void printk(const char *fmt, ...) {
@@ -137,9 +151,15 @@ WEAK int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
     return 0;
 }
 
-WEAK int copy_to_guest(gva_t dst, const void *src, size_t n) { return copy_to_vcpu(NULL, dst, src, n); }
-WEAK int copy_from_guest(void *dst, gva_t src, size_t n) { return copy_from_vcpu(NULL, dst, src, n); }
-WEAK bool preempt_pending(void) { return host_preempt; }
+WEAK int copy_to_guest(gva_t dst, const void *src, size_t n) {
+    return copy_to_vcpu(NULL, dst, src, n);
+}
+WEAK int copy_from_guest(void *dst, gva_t src, size_t n) {
+    return copy_from_vcpu(NULL, dst, src, n);
+}
+WEAK bool preempt_pending(void) {
+    return host_preempt;
+}
 
 u64 host_random(u64 *seed) {
     u64 z = (*seed += 0x9e3779b97f4a7c15ul);
@@ -149,9 +169,13 @@ u64 host_random(u64 *seed) {
 }
 
 /* --- domains and vCPUs --- */
-u64 host_take_kicks(void) { return __atomic_exchange_n(&kicks, 0, __ATOMIC_SEQ_CST); }
+u64 host_take_kicks(void) {
+    return __atomic_exchange_n(&kicks, 0, __ATOMIC_SEQ_CST);
+}
 
-WEAK void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why) { __atomic_fetch_or(&v->pause, why, __ATOMIC_SEQ_CST); }
+WEAK void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why) {
+    __atomic_fetch_or(&v->pause, why, __ATOMIC_SEQ_CST);
+}
 
 WEAK void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why) {
     __atomic_fetch_and(&v->pause, ~(u32)why, __ATOMIC_SEQ_CST);

@@ -19,7 +19,7 @@ extern u64 host_now;               /* what time_now() says */
 extern _Thread_local u32 host_cpu; /* what this_cpu() is */
 extern bool host_quiet;            /* printk says nothing */
 
-extern bool host_preempt;          /* what preempt_pending() says */
+extern bool host_preempt; /* what preempt_pending() says */
 
 /* Makes CPUs 0 .. n-1 exist, with no requests. */
 void host_set_cpus(u32 n);

@@ -40,7 +40,9 @@ static int teardown(void **state) {
 
 /* --- short forms of the hypercall --- */
 
-static long do_op(struct domain *d, u32 cmd, void *arg) { return evtchn_op(d->vcpu[0], cmd, arg); }
+static long do_op(struct domain *d, u32 cmd, void *arg) {
+    return evtchn_op(d->vcpu[0], cmd, arg);
+}
 
 static long unbound(struct domain *d, domid_t remote, u32 *port) {
     struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = remote};
@@ -74,9 +76,15 @@ static long on_port(struct domain *d, u32 cmd, u32 port) {
     struct evtchn_close a = {.port = port};
     return do_op(d, cmd, &a);
 }
-static long do_send(struct domain *d, u32 port) { return on_port(d, EVTCHNOP_send, port); }
-static long do_close(struct domain *d, u32 port) { return on_port(d, EVTCHNOP_close, port); }
-static long do_unmask(struct domain *d, u32 port) { return on_port(d, EVTCHNOP_unmask, port); }
+static long do_send(struct domain *d, u32 port) {
+    return on_port(d, EVTCHNOP_send, port);
+}
+static long do_close(struct domain *d, u32 port) {
+    return on_port(d, EVTCHNOP_close, port);
+}
+static long do_unmask(struct domain *d, u32 port) {
+    return on_port(d, EVTCHNOP_unmask, port);
+}
 
 static long bind_vcpu(struct domain *d, u32 port, u32 vcpu) {
     struct evtchn_bind_vcpu a = {.port = port, .vcpu = vcpu};
@@ -91,7 +99,9 @@ static struct evtchn_status status(struct domain *d, u32 port) {
     return s;
 }
 
-static bool pending(struct domain *d, u32 port) { return bit_test((u64 *)d->shared_info->evtchn_pending, port); }
+static bool pending(struct domain *d, u32 port) {
+    return bit_test((u64 *)d->shared_info->evtchn_pending, port);
+}
 
 /* What a guest's upcall does: takes the pending flag and all bits. */
 static u32 guest_takes(struct domain *d, u32 vcpu) {
@@ -432,15 +442,34 @@ static void random_op(u64 *seed) {
     struct domain *all[] = {dc, d1, d2}, *d = all[host_random(seed) % 3], *r = all[host_random(seed) % 3];
     u32 p = host_random(seed) % 60, q;
     switch (host_random(seed) % 10) {
-    case 0: unbound(d, r->id, &q); break;
-    case 1: case 2: interdomain(d, r->id, p, &q); break;
-    case 3: virq(d, host_random(seed) % NR_VIRQS, host_random(seed) % 3, &q); break;
-    case 4: ipi(d, host_random(seed) % 5, &q); break;
-    case 5: do_close(d, p); break;
-    case 6: bind_vcpu(d, p, host_random(seed) % 5); break;
-    case 7: do_unmask(d, p); break;
-    case 8: evtchn_send_virq(d->vcpu[p % d->nr_vcpus], host_random(seed) % NR_VIRQS); break;
-    case 9: do_send(d, p); break;
+    case 0:
+        unbound(d, r->id, &q);
+        break;
+    case 1:
+    case 2:
+        interdomain(d, r->id, p, &q);
+        break;
+    case 3:
+        virq(d, host_random(seed) % NR_VIRQS, host_random(seed) % 3, &q);
+        break;
+    case 4:
+        ipi(d, host_random(seed) % 5, &q);
+        break;
+    case 5:
+        do_close(d, p);
+        break;
+    case 6:
+        bind_vcpu(d, p, host_random(seed) % 5);
+        break;
+    case 7:
+        do_unmask(d, p);
+        break;
+    case 8:
+        evtchn_send_virq(d->vcpu[p % d->nr_vcpus], host_random(seed) % NR_VIRQS);
+        break;
+    case 9:
+        do_send(d, p);
+        break;
     }
     if (host_random(seed) % 500 == 0)
         evtchn_reset(d);
@@ -481,8 +510,8 @@ static void threads(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
-    const struct CMUnitTest tests[] = {T(pairs), T(loopback), T(foreign), T(virqs), T(ipis_and_vcpus), T(masks),
-                                       T(host_ports), T(pirqs), T(poll), T(refusals), T(exhaustion), T(destroyed),
-                                       T(random_ops), T(threads)};
+    const struct CMUnitTest tests[] = {T(pairs),      T(loopback),   T(foreign),    T(virqs),  T(ipis_and_vcpus),
+                                       T(masks),      T(host_ports), T(pirqs),      T(poll),   T(refusals),
+                                       T(exhaustion), T(destroyed),  T(random_ops), T(threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

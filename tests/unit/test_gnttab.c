@@ -18,22 +18,30 @@ static u32 next_frame, flushes;
 static int update_result;
 
 /* --- toy memory --- */
-bool mfn_valid(mfn_t m) { return m.n < NR_FRAMES; }
-void *maddr_to_virt(maddr_t ma) { return &memory[ma.a / PAGE_SIZE][ma.a % PAGE_SIZE]; }
+bool mfn_valid(mfn_t m) {
+    return m.n < NR_FRAMES;
+}
+void *maddr_to_virt(maddr_t ma) {
+    return &memory[ma.a / PAGE_SIZE][ma.a % PAGE_SIZE];
+}
 bool page_get(struct page *pg, struct domain *d) {
     if (pg->owner != d->id + 1u)
         return false;
     pg->count++;
     return true;
 }
-void page_put(struct page *pg) { assert_true(pg->count-- > 0); }
+void page_put(struct page *pg) {
+    assert_true(pg->count-- > 0);
+}
 int page_get_type(struct page *pg, enum page_type type) {
     if ((pg->type & TYPE_USES) && (pg->type & TYPE_MASK) >> TYPE_SHIFT != type)
         return -EBUSY;
     pg->type = ((pg->type & TYPE_USES) + 1) | (u64)type << TYPE_SHIFT;
     return 0;
 }
-void page_put_type(struct page *pg) { assert_true((pg->type-- & TYPE_USES) > 0); }
+void page_put_type(struct page *pg) {
+    assert_true((pg->type-- & TYPE_USES) > 0);
+}
 int page_get_with_type(struct page *pg, struct domain *d, enum page_type type) {
     if (!page_get(pg, d))
         return -EINVAL;
@@ -52,13 +60,19 @@ static struct page *frame_of(struct domain *d) {
     *pg = (struct page){.owner = d->id + 1u};
     return pg;
 }
-struct page *domain_alloc_shared_page(struct domain *d) { return frame_of(d); }
+struct page *domain_alloc_shared_page(struct domain *d) {
+    return frame_of(d);
+}
 void domain_free_shared_page(struct domain *d, struct page *pg) {
     (void)d;
     pg->owner = 0;
 }
-u32 tlb_clock_advance(void) { return 1; }
-void tlb_flush_stale(u32 clock) { flushes += clock; }
+u32 tlb_clock_advance(void) {
+    return 1;
+}
+void tlb_flush_stale(u32 clock) {
+    flushes += clock;
+}
 u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) { /* base is the one L1; the address its slot */
     *entry = va.a / PAGE_SIZE < 512 ? maddr((base.n << PAGE_SHIFT) + va.a / PAGE_SIZE * 8) : maddr(0);
     return entry->a ? *(u64 *)maddr_to_virt(*entry) : 0;
@@ -77,8 +91,9 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
     assert_int_equal(pages[u->entry.a >> PAGE_SHIFT].owner, d->id + 1);
     if (update_result)
         return update_result;
-    if ((u->value & PTE_P) &&
-        (u->value & PTE_W ? page_get_with_type(pg, owner, PT_WRITABLE) : page_get(pg, owner) ? 0 : -EINVAL))
+    if ((u->value & PTE_P) && (u->value & PTE_W      ? page_get_with_type(pg, owner, PT_WRITABLE)
+                               : page_get(pg, owner) ? 0
+                                                     : -EINVAL))
         return -EINVAL;
     *e = u->value;
     entry_drop(old);
@@ -140,9 +155,15 @@ static s16 unmap(u32 handle, u64 host_addr, u64 dev) {
     return op.status;
 }
 
-static u16 flags_of(u32 ref) { return granter->gnttab.frame[0][ref].flags; }
-static u64 *slot(u32 n) { return (u64 *)page_to_virt(l1) + n; }
-static u64 slot_pte(u32 n) { return (page_to_mfn(l1).n << PAGE_SHIFT) + n * 8; }
+static u16 flags_of(u32 ref) {
+    return granter->gnttab.frame[0][ref].flags;
+}
+static u64 *slot(u32 n) {
+    return (u64 *)page_to_virt(l1) + n;
+}
+static u64 slot_pte(u32 n) {
+    return (page_to_mfn(l1).n << PAGE_SHIFT) + n * 8;
+}
 
 static void queries(void **state) {
     (void)state;
@@ -209,14 +230,14 @@ static void maps(void **state) {
     assert_int_equal(w.dev_bus_addr, page_to_mfn(data).n << PAGE_SHIFT);
     assert_int_equal(*slot(5) & (PTE_P | PTE_W | PTE_U), PTE_P | PTE_W);
     assert_int_equal(flags_of(8), GTF_permit_access | GTF_reading | GTF_writing);
-    struct gnttab_map_grant_ref r = map(8, GNTMAP_host_map | GNTMAP_readonly | GNTMAP_contains_pte |
-                                        GNTMAP_application_map | 1 << 16, slot_pte(6));
+    struct gnttab_map_grant_ref r =
+        map(8, GNTMAP_host_map | GNTMAP_readonly | GNTMAP_contains_pte | GNTMAP_application_map | 1 << 16, slot_pte(6));
     assert_int_equal(r.status, GNTST_okay);
     assert_int_equal(*slot(6) & (PTE_P | PTE_W | PTE_U | 7ul << 9), PTE_P | PTE_U | 1ul << 9);
     assert_int_equal(data->count, 2);
     assert_int_equal(unmap(w.handle, 600 * PAGE_SIZE, 0), GNTST_bad_virt_addr); /* no table there */
-    assert_int_equal(unmap(w.handle, 6 * PAGE_SIZE, 0), GNTST_general_error);  /* the read-only one's entry */
-    assert_int_equal(unmap(r.handle, slot_pte(5), 0), GNTST_general_error);    /* and the other way round */
+    assert_int_equal(unmap(w.handle, 6 * PAGE_SIZE, 0), GNTST_general_error);   /* the read-only one's entry */
+    assert_int_equal(unmap(r.handle, slot_pte(5), 0), GNTST_general_error);     /* and the other way round */
     assert_int_equal(unmap(w.handle, 7 * PAGE_SIZE, 0), GNTST_general_error);
     assert_int_equal(unmap(99, 5 * PAGE_SIZE, 0), GNTST_bad_handle);
     assert_int_equal(unmap(UINT32_MAX, 5 * PAGE_SIZE, 0), GNTST_bad_handle);
@@ -340,12 +361,18 @@ static void copies(void **state) {
     (void)state;
     memset(page_to_virt(data), 'g', PAGE_SIZE);
     struct gnttab_copy c[3] = {
-        {.source = {.u.ref = 8, .domid = 1, .offset = 4000}, .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF,
-         .offset = 4}, .len = 96, .flags = GNTCOPY_source_gref},
-        {.source = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .dest = {.u.ref = 8, .domid = 1}, .len = 8,
+        {.source = {.u.ref = 8, .domid = 1, .offset = 4000},
+         .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF, .offset = 4},
+         .len = 96,
+         .flags = GNTCOPY_source_gref},
+        {.source = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+         .dest = {.u.ref = 8, .domid = 1},
+         .len = 8,
          .flags = GNTCOPY_dest_gref},
-        {.source = {.u.ref = 8, .domid = 1, .offset = 4001}, .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
-         .len = 96, .flags = GNTCOPY_source_gref},
+        {.source = {.u.ref = 8, .domid = 1, .offset = 4001},
+         .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+         .len = 96,
+         .flags = GNTCOPY_source_gref},
     };
     assert_int_equal(call(user, GNTTABOP_copy, c, 3), 0);
     assert_int_equal(c[0].status, GNTST_okay);
@@ -356,15 +383,18 @@ static void copies(void **state) {
     c[0].source.domid = 5;
     c[1].dest.u.ref = 20;
     c[2] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(data).n, .domid = 1},
-                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .len = 1};
+                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+                                .len = 1};
     assert_int_equal(call(user, GNTTABOP_copy, c, 3), 0);
     assert_int_equal(c[0].status, GNTST_bad_domain);
     assert_int_equal(c[1].status, GNTST_general_error);
     assert_int_equal(c[2].status, GNTST_permission_denied);
     c[0] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(data).n, .domid = DOMID_SELF},
-                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF}, .len = 1};
+                                .dest = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
+                                .len = 1};
     c[1] = (struct gnttab_copy){.source = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF},
-                                .dest = {.u.gmfn = page_to_mfn(l1).n, .domid = DOMID_SELF}, .len = 8};
+                                .dest = {.u.gmfn = page_to_mfn(l1).n, .domid = DOMID_SELF},
+                                .len = 8};
     assert_int_equal(call(user, GNTTABOP_copy, c, 2), 0);
     assert_int_equal(c[0].status, GNTST_bad_page); /* somebody else's */
     assert_int_equal(c[1].status, GNTST_bad_page); /* a page table */
@@ -386,7 +416,8 @@ static void preempted(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
-    const struct CMUnitTest tests[] = {T(queries), T(tables), T(maps), T(refused_maps), T(granter_cheats), T(devices),
-                                       T(many_handles), T(granter_dies), T(user_dies), T(copies), T(preempted)};
+    const struct CMUnitTest tests[] = {T(queries),        T(tables),  T(maps),         T(refused_maps),
+                                       T(granter_cheats), T(devices), T(many_handles), T(granter_dies),
+                                       T(user_dies),      T(copies),  T(preempted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,8 @@
 
 struct sim_entity {
     struct sched_entity se;
-    u64 run, sleep;     /* runs so long, then sleeps so long; sleep 0: a hog */
-    u64 left, wake_at;  /* of the run; 0: awake */
+    u64 run, sleep;    /* runs so long, then sleeps so long; sleep 0: a hog */
+    u64 left, wake_at; /* of the run; 0: awake */
     u64 woken_at, worst_latency, got;
     bool waiting_first; /* woken, and not run since */
 };
@@ -50,7 +50,9 @@ static struct sim_entity *add(u32 weight, u32 cap, u64 affinity, u64 run, u64 sl
     sched_wake(&s->se, now);
     return s;
 }
-static struct sim_entity *hog(u32 weight) { return add(weight, 0, SCHED_AFFINITY_ANY, 0, 0); }
+static struct sim_entity *hog(u32 weight) {
+    return add(weight, 0, SCHED_AFFINITY_ANY, 0, 0);
+}
 
 static void cpu_picks(u32 cpu) {
     struct sched_entity *e = sched_pick(cpu, now, &slice[cpu]);
@@ -432,18 +434,35 @@ static void random_ops(void **state) {
     u64 seed = 99;
     cpus_are(4);
     for (u32 i = 0; i < 40; i++)
-        add(1 + host_random(&seed) % 65535, host_random(&seed) % 120, host_random(&seed) & 15, TIME_US(500), TIME_US(900));
+        add(1 + host_random(&seed) % 65535, host_random(&seed) % 120, host_random(&seed) & 15, TIME_US(500),
+            TIME_US(900));
     for (u32 i = 0; i < 100000; i++) {
         struct sched_entity *e = &ent[host_random(&seed) % nr_ents].se;
         switch (host_random(&seed) % 8) {
-        case 0: sched_wake(e, now); break;
-        case 1: sched_sleep(e, now); break;
-        case 2: sched_set_weight(e, host_random(&seed) % 70000, now); break;
-        case 3: sched_set_cap(e, host_random(&seed) % 120, now); break;
-        case 4: sched_set_affinity(e, host_random(&seed) & 31, now); break;
-        case 5: sched_yield_entity(e, now); break;
-        case 6: (void)sched_cpu_time(e, now - host_random(&seed) % 1000); break;
-        case 7: now += host_random(&seed) % TIME_MS(1); break;
+        case 0:
+            sched_wake(e, now);
+            break;
+        case 1:
+            sched_sleep(e, now);
+            break;
+        case 2:
+            sched_set_weight(e, host_random(&seed) % 70000, now);
+            break;
+        case 3:
+            sched_set_cap(e, host_random(&seed) % 120, now);
+            break;
+        case 4:
+            sched_set_affinity(e, host_random(&seed) & 31, now);
+            break;
+        case 5:
+            sched_yield_entity(e, now);
+            break;
+        case 6:
+            (void)sched_cpu_time(e, now - host_random(&seed) % 1000);
+            break;
+        case 7:
+            now += host_random(&seed) % TIME_MS(1);
+            break;
         }
         step();
     }
@@ -474,11 +493,22 @@ static void *cpu_thread(void *arg) {
         u64 t = __atomic_add_fetch(&now, TIME_US(20), __ATOMIC_SEQ_CST);
         struct sched_entity *e = &ent[host_random(&seed) % 12].se, *next;
         switch (host_random(&seed) % 6) {
-        case 0: case 1: sched_wake(e, t); break;
-        case 2: sched_sleep(e, t); break;
-        case 3: sched_set_affinity(e, host_random(&seed) & 15, t); break;
-        case 4: sched_set_weight(e, host_random(&seed) % 1000, t); break;
-        case 5: sched_set_cap(e, host_random(&seed) % 150, t); break;
+        case 0:
+        case 1:
+            sched_wake(e, t);
+            break;
+        case 2:
+            sched_sleep(e, t);
+            break;
+        case 3:
+            sched_set_affinity(e, host_random(&seed) & 15, t);
+            break;
+        case 4:
+            sched_set_weight(e, host_random(&seed) % 1000, t);
+            break;
+        case 5:
+            sched_set_cap(e, host_random(&seed) % 150, t);
+            break;
         }
         next = sched_pick(host_cpu, t, &end);
         if (next == prev)
@@ -520,10 +550,28 @@ static void threads(void **state) {
 #define T(f) cmocka_unit_test_setup(f, setup)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(fair_1cpu), T(fair_extreme_weights), T(fair_2cpus), T(fair_2cpus_weighted), T(fair_8cpus), T(fair_8cpus_11),
-        T(infeasible_weight), T(all_cpus_used), T(tickless), T(caps), T(cap_windows), T(affinity), T(latency),
-        T(latency_2cpus_many), T(no_gaming), T(no_starvation), T(yielding), T(weight_changes), T(on_cpu_is_respected),
-        T(homeless_returns), T(random_ops), T(threads),
+        T(fair_1cpu),
+        T(fair_extreme_weights),
+        T(fair_2cpus),
+        T(fair_2cpus_weighted),
+        T(fair_8cpus),
+        T(fair_8cpus_11),
+        T(infeasible_weight),
+        T(all_cpus_used),
+        T(tickless),
+        T(caps),
+        T(cap_windows),
+        T(affinity),
+        T(latency),
+        T(latency_2cpus_many),
+        T(no_gaming),
+        T(no_starvation),
+        T(yielding),
+        T(weight_changes),
+        T(on_cpu_is_respected),
+        T(homeless_returns),
+        T(random_ops),
+        T(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

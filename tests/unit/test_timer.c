@@ -138,9 +138,14 @@ static void *hammer(void *arg) {
     for (u32 step = 0; step < 20000; step++) {
         struct timer *t = &timers[host_random(&seed) % 8];
         switch (host_random(&seed) % 4) {
-        case 0: timer_cancel(t); break;
-        case 1: timer_run_expired(host_cpu, step); break;
-        default: timer_set(t, host_random(&seed) % NR_TEST_CPUS, step + host_random(&seed) % 50);
+        case 0:
+            timer_cancel(t);
+            break;
+        case 1:
+            timer_run_expired(host_cpu, step);
+            break;
+        default:
+            timer_set(t, host_random(&seed) % NR_TEST_CPUS, step + host_random(&seed) % 50);
         }
     }
     return NULL;

@@ -22,11 +22,16 @@ static const struct {
     const char *name;
     void (*check)(void);
 } areas[] = {
-    {"version", check_version},         {"traps", check_traps},
-    {"emulation", check_emulation},     {"time", check_time},
-    {"events", check_events},           {"memory", check_memory},
-    {"page_tables", check_page_tables}, {"descriptors", check_descriptors},
-    {"grants", check_grants},           {"calls", check_calls},
+    {"version", check_version},
+    {"traps", check_traps},
+    {"emulation", check_emulation},
+    {"time", check_time},
+    {"events", check_events},
+    {"memory", check_memory},
+    {"page_tables", check_page_tables},
+    {"descriptors", check_descriptors},
+    {"grants", check_grants},
+    {"calls", check_calls},
     {"vcpu", check_vcpu},
 };
 

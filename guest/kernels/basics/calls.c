@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Hypercall numbers and sub-operations that no other area uses, with arguments that do no harm: the result of each, as a
- * domain without privileges gets it. The list was taken from the ABI headers, the results from Xen 4.17.
+ * Hypercall numbers and sub-operations that no other area uses, with arguments that do no harm: the result of each, as
+ * a domain without privileges gets it. The list was taken from the ABI headers, the results from Xen 4.17.
  */
 #include "basics.h"
 
 #include <xen/nmi.h>
 #include <xen/physdev.h>
 
-#define CALL(label, nr, a, b, c, d, want) {label, nr, {ARG(a), ARG(b), ARG(c), ARG(d)}, want}
+#define CALL(label, nr, a, b, c, d, want)                                                                              \
+    { label, nr, {ARG(a), ARG(b), ARG(c), ARG(d)}, want }
 #define BAD 0x6000UL /* not mapped */
 #define EXT(cmd) &exts[cmd]
 #define EXT_COUNT 22

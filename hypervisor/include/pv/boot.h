@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot: from the loader to the first guest, in four acts: entry.S (32-bit, boot tables), boot_main (what the loader gave,
- * memory, this CPU), the platform (ACPI, time, the other CPUs), the guests.
+ * boot: from the loader to the first guest, in four acts: entry.S (32-bit, boot tables), boot_main (what the loader
+ * gave, memory, this CPU), the platform (ACPI, time, the other CPUs), the guests.
  */
 #ifndef PV_BOOT_H
 #define PV_BOOT_H

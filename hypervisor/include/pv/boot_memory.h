@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_memory: memory before there is a heap: what the loader's map calls RAM, less the image, the modules and the first
- * MiB. It serves pages until boot_memory_finish() gives the rest to the heap.
+ * boot_memory: memory before there is a heap: what the loader's map calls RAM, less the image, the modules and the
+ * first MiB. It serves pages until boot_memory_finish() gives the rest to the heap.
  */
 #ifndef PV_BOOT_MEMORY_H
 #define PV_BOOT_MEMORY_H

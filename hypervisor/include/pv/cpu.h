@@ -34,23 +34,23 @@ struct cpu {
     /* TLB bookkeeping, see docs/memory.md. in_guest is set before a guest root is loaded and cleared after the
      * hypervisor root is: a CPU that is not in a guest holds no translation of any guest. */
     u32 in_guest;
-    u64 entries;    /* times the hypervisor was entered on this CPU: changes when a kicked CPU came out of its guest */
-    u64 tlb_clock;  /* value of the global TLB clock at the last entry */
+    u64 entries;   /* times the hypervisor was entered on this CPU: changes when a kicked CPU came out of its guest */
+    u64 tlb_clock; /* value of the global TLB clock at the last entry */
 
-    u64 *hyp_root;     /* this CPU's hypervisor L4, direct map */
-    u64 *cpu_root[2];  /* guest roots: [0] user (split vCPUs only), [1] kernel, and user too for fused ones */
-    u64 *gate_l1;      /* the leaf table of the gate slot, in both kinds of root */
+    u64 *hyp_root;    /* this CPU's hypervisor L4, direct map */
+    u64 *cpu_root[2]; /* guest roots: [0] user (split vCPUs only), [1] kernel, and user too for fused ones */
+    u64 *gate_l1;     /* the leaf table of the gate slot, in both kinds of root */
     struct gate_const *gate_const;
-    void *gate_gdt;    /* the page of reserved descriptors */
+    void *gate_gdt; /* the page of reserved descriptors */
     void *gate_tss;
-    u64 stack_top;     /* the hypervisor stack of this CPU */
+    u64 stack_top; /* the hypervisor stack of this CPU */
     u64 nmi_stack_top;
 
-    bool idle;      /* halted, or about to be */
-    u64 slice_end;  /* when the scheduler wants to be asked again, ns */
-    u64 deadline;   /* what the one-shot timer is programmed to, ns */
-    bool recompose;    /* the CPU roots are not those of the current vCPU's bases */
-    bool gate_dirty;   /* the gate slot does not show the current vCPU's pages yet */
+    bool idle;          /* halted, or about to be */
+    u64 slice_end;      /* when the scheduler wants to be asked again, ns */
+    u64 deadline;       /* what the one-shot timer is programmed to, ns */
+    bool recompose;     /* the CPU roots are not those of the current vCPU's bases */
+    bool gate_dirty;    /* the gate slot does not show the current vCPU's pages yet */
     u64 root_groups[2]; /* groups of 16 slots that may be filled in cpu_root[] */
 
     u64 guest_ns_start; /* time of the last entry into a guest, for accounting */

@@ -23,9 +23,9 @@
 #include <pv/sched.h>
 #include <pv/time.h>
 
-#define MAX_VCPUS 64        /* of one domain */
+#define MAX_VCPUS 64 /* of one domain */
 #define MAX_DOMAINS 1024
-#define GDT_GUEST_PAGES 14  /* FIRST_RESERVED_GDT_PAGE of the ABI */
+#define GDT_GUEST_PAGES 14 /* FIRST_RESERVED_GDT_PAGE of the ABI */
 #define LDT_PAGES 16
 #define NR_VECTORS 256
 
@@ -39,45 +39,53 @@ enum vcpu_pause {
 
 /* One entry of a guest's trap table, or one callback: where the guest kernel wants to be entered. */
 struct guest_entry {
-    u64 rip;     /* 0: none */
-    u16 cs;      /* as given; the kernel's 64-bit code segment is what is used */
-    u8 dpl;      /* trap table only: highest ring that may INT n it */
-    bool mask;   /* deliver with event upcalls masked */
+    u64 rip;   /* 0: none */
+    u16 cs;    /* as given; the kernel's 64-bit code segment is what is used */
+    u8 dpl;    /* trap table only: highest ring that may INT n it */
+    bool mask; /* deliver with event upcalls masked */
 };
 
 /* What a page-fault, a software walk and the scheduler count for the host menu and `exits by kind`. */
 enum vcpu_counter {
-    COUNT_HYPERCALL, COUNT_SYSCALL, COUNT_PAGE_FAULT, COUNT_EXCEPTION, COUNT_EMULATION, COUNT_INTERRUPT,
-    COUNT_PT_WRITE, COUNT_EVENT, COUNT_SWITCH, NR_COUNTERS
+    COUNT_HYPERCALL,
+    COUNT_SYSCALL,
+    COUNT_PAGE_FAULT,
+    COUNT_EXCEPTION,
+    COUNT_EMULATION,
+    COUNT_INTERRUPT,
+    COUNT_PT_WRITE,
+    COUNT_EVENT,
+    COUNT_SWITCH,
+    NR_COUNTERS
 };
 
 struct vcpu {
     struct domain *domain;
     u32 id;
-    struct spinlock pause_lock;  /* inside all locks but the scheduler's */
-    u32 pause;                   /* enum vcpu_pause; lock: pause_lock; transitions by vcpu_pause_set/clear only */
+    struct spinlock pause_lock; /* inside all locks but the scheduler's */
+    u32 pause;                  /* enum vcpu_pause; lock: pause_lock; transitions by vcpu_pause_set/clear only */
     bool initialised;
-    struct sched_entity sched;   /* lock: the scheduler's */
-    struct cpu *cpu;             /* where it runs, or ran last */
+    struct sched_entity sched; /* lock: the scheduler's */
+    struct cpu *cpu;           /* where it runs, or ran last */
 
     /* Registers. The gate page is writable by the guest kernel: untrusted whenever the vCPU has run. */
-    struct gate_vcpu *gate;      /* direct map; holds regs and the mode flag */
+    struct gate_vcpu *gate; /* direct map; holds regs and the mode flag */
     mfn_t gate_mfn;
-    bool kernel_mode;            /* trusted copy of the mode, taken at each entry */
-    bool fused;                  /* one CPU root serves both rings */
-    bool fpu_dirty_ts;           /* CR0.TS as the guest set it */
+    bool kernel_mode;  /* trusted copy of the mode, taken at each entry */
+    bool fused;        /* one CPU root serves both rings */
+    bool fpu_dirty_ts; /* CR0.TS as the guest set it */
     void *xsave_area;
     u64 fs_base, gs_base_kernel, gs_base_user; /* valid while not loaded */
     u16 ds, es, fs, gs;                        /* selectors, valid while not loaded */
     u64 debugreg[8];
-    u64 cr0, cr2, cr4;           /* what the guest sees */
+    u64 cr0, cr2, cr4; /* what the guest sees */
     u32 iopl;
-    u64 iobitmap;                /* guest address; a clear bit lets user mode use the port */
-    u32 iobitmap_ports;          /* how many it tells of */
+    u64 iobitmap;       /* guest address; a clear bit lets user mode use the port */
+    u32 iobitmap_ports; /* how many it tells of */
 
     /* Memory: lock: domain->mm_lock for changes */
-    mfn_t base;                  /* kernel L4, a type and a plain reference held */
-    mfn_t user_base;             /* user L4, or MFN_INVALID */
+    mfn_t base;      /* kernel L4, a type and a plain reference held */
+    mfn_t user_base; /* user L4, or MFN_INVALID */
     mfn_t gdt_frames[GDT_GUEST_PAGES];
     u32 gdt_ents;
     mfn_t ldt_frames[LDT_PAGES];
@@ -90,14 +98,14 @@ struct vcpu {
     u64 kernel_sp;
     bool nmi_pending, nmi_masked;
 
-    struct vcpu_info *info;      /* direct map, inside shared_info or a page the guest registered */
+    struct vcpu_info *info; /* direct map, inside shared_info or a page the guest registered */
     mfn_t info_mfn;
-    u64 poll_port_mask;          /* nonzero: SCHEDOP_poll waits (any pending event wakes) */
+    u64 poll_port_mask; /* nonzero: SCHEDOP_poll waits (any pending event wakes) */
     struct timer singleshot, periodic, poll;
     u64 periodic_ns;
-    u64 runstate_area;           /* guest virtual address, 0: none */
+    u64 runstate_area; /* guest virtual address, 0: none */
     struct vcpu_runstate_info runstate;
-    gva_t time_area;             /* secondary vcpu_time_info, 0: none */
+    gva_t time_area; /* secondary vcpu_time_info, 0: none */
     u64 count[NR_COUNTERS];
     bool tsc_stamped;
 };
@@ -111,30 +119,30 @@ struct domain {
     char name[32];
     u32 nr_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
-    bool privileged;              /* may print with console_io and power the host off */
-    bool is_control;              /* dom0 */
-    bool linear_tables;           /* self-mapping page tables allowed */
-    bool dying;                   /* set once, never cleared: its vCPUs do not run again */
+    bool privileged;    /* may print with console_io and power the host off */
+    bool is_control;    /* dom0 */
+    bool linear_tables; /* self-mapping page tables allowed */
+    bool dying;         /* set once, never cleared: its vCPUs do not run again */
     bool shut_down;
-    u8 shutdown_code;             /* SHUTDOWN_* */
-    bool shutdown_code_set;       /* by the guest, ahead of the end; lock: lock */
+    u8 shutdown_code;                    /* SHUTDOWN_* */
+    bool shutdown_code_set;              /* by the guest, ahead of the end; lock: lock */
     struct timer watchdog[NR_WATCHDOGS]; /* lock: lock */
-    u32 watchdogs;                /* which of them are in use */
-    u32 pause_count;              /* host pauses, atomic */
-    struct spinlock lock;         /* life cycle, vCPU hot-plug, registered areas */
+    u32 watchdogs;                       /* which of them are in use */
+    u32 pause_count;                     /* host pauses, atomic */
+    struct spinlock lock;                /* life cycle, vCPU hot-plug, registered areas */
 
     /* Memory, lock: mm_lock */
     struct spinlock mm_lock;
-    struct spinlock page_lock;    /* guards page_list, tot_pages and the links; a leaf */
-    u32 page_list;                /* first frame of the list through struct page, ~0: none; lock: page_lock */
-    u32 taken_list;               /* the same, of frames that mm_destroy() has been at */
-    u32 zombies;                  /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
-    u64 tot_pages, max_pages;     /* tot_pages: those on the lists; lock: page_lock */
-    u64 owned_pages;              /* frames whose owner this is, given up or not; atomic */
+    struct spinlock page_lock; /* guards page_list, tot_pages and the links; a leaf */
+    u32 page_list;             /* first frame of the list through struct page, ~0: none; lock: page_lock */
+    u32 taken_list;            /* the same, of frames that mm_destroy() has been at */
+    u32 zombies;               /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
+    u64 tot_pages, max_pages;  /* tot_pages: those on the lists; lock: page_lock */
+    u64 owned_pages;           /* frames whose owner this is, given up or not; atomic */
     u64 vm_assist;
     struct shared_info *shared_info; /* direct map; a frame owned by the domain */
     mfn_t shared_info_mfn;
-    u64 cpu_mask;                 /* CPUs that may hold translations of this domain, atomic */
+    u64 cpu_mask; /* CPUs that may hold translations of this domain, atomic */
     u64 nr_pfns;
 
     struct evtchn_table evtchn;
@@ -142,7 +150,7 @@ struct domain {
     u64 wallclock_offset_ns;
     struct guest_console *console; /* served by the hypervisor, or NULL */
     mfn_t ring_mfn[2];             /* console and store rings: a WRITABLE use held while the hypervisor serves them */
-    void *launch;                 /* the launch room's record of this guest */
+    void *launch;                  /* the launch room's record of this guest */
     u8 handle[16];
 };
 
@@ -155,8 +163,12 @@ long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value);
 long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 
 struct domain *domain_by_id(domid_t id);
-static inline struct vcpu *current_vcpu(void) { return this_cpu()->current; }
-static inline struct domain *current_domain(void) { return current_vcpu()->domain; }
+static inline struct vcpu *current_vcpu(void) {
+    return this_cpu()->current;
+}
+static inline struct domain *current_domain(void) {
+    return current_vcpu()->domain;
+}
 
 /* --- vCPU run state (any CPU, any lock but the scheduler's) --- */
 void vcpu_pause_set(struct vcpu *v, enum vcpu_pause why);

@@ -36,7 +36,13 @@ struct domain;
 #define EVTCHN_MAX_VCPUS 64
 
 enum evtchn_state {
-    EVTCHN_FREE = 0, EVTCHN_RESERVED, EVTCHN_UNBOUND, EVTCHN_INTERDOMAIN, EVTCHN_PIRQ, EVTCHN_VIRQ, EVTCHN_IPI,
+    EVTCHN_FREE = 0,
+    EVTCHN_RESERVED,
+    EVTCHN_UNBOUND,
+    EVTCHN_INTERDOMAIN,
+    EVTCHN_PIRQ,
+    EVTCHN_VIRQ,
+    EVTCHN_IPI,
     EVTCHN_HOST
 };
 
@@ -46,11 +52,23 @@ struct evtchn {
     u8 state; /* enum evtchn_state */
     u8 vcpu;  /* the vCPU that is told; read without the lock */
     union {
-        struct { domid_t dom; } unbound;
-        struct { struct domain *dom; u32 port; } peer;
-        struct { u32 virq; } virq;
-        struct { u32 pirq; } pirq;
-        struct { evtchn_handler_fn fn; void *arg; } host;
+        struct {
+            domid_t dom;
+        } unbound;
+        struct {
+            struct domain *dom;
+            u32 port;
+        } peer;
+        struct {
+            u32 virq;
+        } virq;
+        struct {
+            u32 pirq;
+        } pirq;
+        struct {
+            evtchn_handler_fn fn;
+            void *arg;
+        } host;
     } u;
 };
 

@@ -41,7 +41,7 @@ struct gnttab {
     u32 users;      /* operations under way that use this table; atomic */
     u64 generation; /* tells this domain from a later one with its id */
     u32 nr_frames, max_frames;
-    grant_entry_v1_t *frame[GNTTAB_MAX_FRAMES];      /* direct map; written by the guest at any time */
+    grant_entry_v1_t *frame[GNTTAB_MAX_FRAMES]; /* direct map; written by the guest at any time */
     mfn_t frame_mfn[GNTTAB_MAX_FRAMES];
     struct gnttab_active *active[GNTTAB_MAX_FRAMES]; /* uses of each entry, 512 a frame */
     struct gnttab_map *map[GNTTAB_MAP_CHUNKS];       /* this domain's mappings of others' frames, by handle */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hypercall: the table of the ABI's hypercalls. A handler gets its arguments and the current vCPU; it returns the guest's
- * rax, or -ERESTART: then the guest executes the same hypercall again with the arguments as the handler left them.
+ * hypercall: the table of the ABI's hypercalls. A handler gets its arguments and the current vCPU; it returns the
+ * guest's rax, or -ERESTART: then the guest executes the same hypercall again with the arguments as the handler left
+ * them.
  */
 #ifndef PV_HYPERCALL_H
 #define PV_HYPERCALL_H

@@ -11,7 +11,8 @@
 void launch_boot(void);
 /* A domain ended (any CPU, any lock): its policy will be carried out by launch_work(). */
 void launch_domain_ended(struct domain *d);
-/* Takes dead guests apart and restarts those whose policy says so. Called by the run loop for CPU_REQ_WORK, no locks. */
+/* Takes dead guests apart and restarts those whose policy says so. Called by the run loop for CPU_REQ_WORK, no locks.
+ */
 void launch_work(void);
 
 #endif

@@ -37,8 +37,8 @@ struct launch_store {
 };
 
 /*
- * Serve what lies in the ring: when the guest notified its store port, and once at its start. The work is bounded by the
- * ring's size. True: the guest is to be notified.
+ * Serve what lies in the ring: when the guest notified its store port, and once at its start. The work is bounded by
+ * the ring's size. True: the guest is to be notified.
  */
 bool launch_store_serve(struct launch_store *store, struct xenstore_domain_interface *ring, launch_store_read_fn read,
                         void *arg);

@@ -21,14 +21,16 @@ int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 /* Copies at most size-1 bytes and always terminates; returns strlen(src). */
 size_t strlcpy(char *dst, const char *src, size_t size);
-/* Formats: %d %i %u %x %X %p %s %c %% with flags 0 - and width, precision for %s, lengths l ll z h hh. Always terminates;
- * returns the length the whole text would have. */
+/* Formats: %d %i %u %x %X %p %s %c %% with flags 0 - and width, precision for %s, lengths l ll z h hh. Always
+ * terminates; returns the length the whole text would have. */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 /* Decimal, or 0x hexadecimal; *end is set to the first character not used. */
 unsigned long long strtoull(const char *s, char **end, int base);
 
-static inline void clear_page(void *p) { memset(p, 0, PAGE_SIZE); }
+static inline void clear_page(void *p) {
+    memset(p, 0, PAGE_SIZE);
+}
 
 /* --- messages and failures --- */
 /* A line for the host's log and console; may be called with any lock held but the console's. */
@@ -46,17 +48,26 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 struct list {
     struct list *next, *prev;
 };
-#define LIST_INIT(name) {&(name), &(name)}
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
+#define LIST_INIT(name)                                                                                                \
+    { &(name), &(name) }
+static inline void list_init(struct list *l) {
+    l->next = l->prev = l;
+}
+static inline bool list_empty(const struct list *l) {
+    return l->next == l;
+}
 static inline void list_insert_between(struct list *n, struct list *prev, struct list *next) {
     n->prev = prev;
     n->next = next;
     prev->next = n;
     next->prev = n;
 }
-static inline void list_add(struct list *head, struct list *n) { list_insert_between(n, head, head->next); }
-static inline void list_add_tail(struct list *head, struct list *n) { list_insert_between(n, head->prev, head); }
+static inline void list_add(struct list *head, struct list *n) {
+    list_insert_between(n, head, head->next);
+}
+static inline void list_add_tail(struct list *head, struct list *n) {
+    list_insert_between(n, head->prev, head);
+}
 static inline void list_del(struct list *n) {
     n->next->prev = n->prev;
     n->prev->next = n->next;
@@ -72,9 +83,15 @@ static inline void list_del(struct list *n) {
          &pos->member != (head); pos = tmp, tmp = list_entry(tmp->member.next, __typeof__(*pos), member))
 
 /* --- bits in arrays of 64-bit words --- */
-static inline bool bit_test(const u64 *map, u32 n) { return READ_ONCE(map[n / 64]) >> (n % 64) & 1; }
-static inline void bit_set(u64 *map, u32 n) { __atomic_fetch_or(&map[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST); }
-static inline void bit_clear(u64 *map, u32 n) { __atomic_fetch_and(&map[n / 64], ~BIT(n % 64), __ATOMIC_SEQ_CST); }
+static inline bool bit_test(const u64 *map, u32 n) {
+    return READ_ONCE(map[n / 64]) >> (n % 64) & 1;
+}
+static inline void bit_set(u64 *map, u32 n) {
+    __atomic_fetch_or(&map[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST);
+}
+static inline void bit_clear(u64 *map, u32 n) {
+    __atomic_fetch_and(&map[n / 64], ~BIT(n % 64), __ATOMIC_SEQ_CST);
+}
 static inline bool bit_test_and_set(u64 *map, u32 n) {
     return __atomic_fetch_or(&map[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST) >> (n % 64) & 1;
 }
@@ -87,7 +104,8 @@ struct spinlock {
     u32 next, owner;
     int cpu; /* the holder, for assertions; -1 when free */
 };
-#define SPINLOCK_INIT {0, 0, -1}
+#define SPINLOCK_INIT                                                                                                  \
+    { 0, 0, -1 }
 void spin_init(struct spinlock *l);
 void spin_lock(struct spinlock *l);
 bool spin_trylock(struct spinlock *l);

@@ -33,12 +33,13 @@ enum page_type { PT_NONE, PT_WRITABLE, PT_L1, PT_L2, PT_L3, PT_L4, PT_SEGDESC };
 
 struct page {
     u64 count; /* bits 0-31: references; PAGE_* flags above; atomic */
-    u64 type;  /* bits 0-31: uses of the type; 32-34: enum page_type; TYPE_* flags above; atomic. Without uses the type is
-                  what the frame last was, and means nothing but that no flush is needed to make it that again. */
+    u64 type;  /* bits 0-31: uses of the type; 32-34: enum page_type; TYPE_* flags above; atomic. Without uses the type
+                  is  what the frame last was, and means nothing but that no flush is needed to make it that again. */
     u32 owner; /* domain id + 1, 0: the hypervisor's or free */
     u32 next, prev; /* frames: free list or the owner's page list; lock: heap's, or domain page_lock */
-    u32 aux;   /* by state: no uses, or WRITABLE: TLB clock of the last loss of use; partly validated: next slot; L4:
-                  present groups of 16 slots, a bit each; L3: present entries; ZOMBIE: next frame of the list; free: order */
+    u32 aux; /* by state: no uses, or WRITABLE: TLB clock of the last loss of use; partly validated: next slot; L4:
+                present groups of 16 slots, a bit each; L3: present entries; ZOMBIE: next frame of the list; free: order
+              */
 };
 
 #define PAGE_REFS 0xfffffffful
@@ -60,14 +61,24 @@ extern struct page *frame_table;
 extern u64 frame_table_max; /* frames below this number may have an entry */
 /* True for RAM that has an entry in the frame table. */
 bool mfn_valid(mfn_t m);
-static inline struct page *mfn_to_page(mfn_t m) { return &frame_table[m.n]; }
-static inline mfn_t page_to_mfn(const struct page *pg) { return mfn((u64)(pg - frame_table)); }
+static inline struct page *mfn_to_page(mfn_t m) {
+    return &frame_table[m.n];
+}
+static inline mfn_t page_to_mfn(const struct page *pg) {
+    return mfn((u64)(pg - frame_table));
+}
 /* The direct map. */
 void *maddr_to_virt(maddr_t ma);
 maddr_t virt_to_maddr(const void *p);
-static inline void *mfn_to_virt(mfn_t m) { return maddr_to_virt(mfn_to_maddr(m)); }
-static inline void *page_to_virt(const struct page *pg) { return mfn_to_virt(page_to_mfn(pg)); }
-static inline mfn_t virt_to_mfn(const void *p) { return maddr_to_mfn(virt_to_maddr(p)); }
+static inline void *mfn_to_virt(mfn_t m) {
+    return maddr_to_virt(mfn_to_maddr(m));
+}
+static inline void *page_to_virt(const struct page *pg) {
+    return mfn_to_virt(page_to_mfn(pg));
+}
+static inline mfn_t virt_to_mfn(const void *p) {
+    return maddr_to_mfn(virt_to_maddr(p));
+}
 
 /* --- the heap of frames: buddies of order 0..MAX_ORDER --- */
 #define MAX_ORDER 18
@@ -85,8 +96,8 @@ void page_put(struct page *pg);
 static inline enum page_type page_last_type(const struct page *pg) {
     return (enum page_type)((READ_ONCE(pg->type) & TYPE_MASK) >> TYPE_SHIFT);
 }
-/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused), -EBUSY (in use as
- * another type), -ERESTART (preempted: do the same again). Table types: owner's mm_lock held. The caller holds a
+/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused), -EBUSY (in use
+ * as another type), -ERESTART (preempted: do the same again). Table types: owner's mm_lock held. The caller holds a
  * reference and keeps it as long as the use. */
 int page_get_type(struct page *pg, enum page_type type);
 void page_put_type(struct page *pg);
@@ -100,11 +111,11 @@ struct page *domain_alloc_pages(struct domain *d, u32 order);
 /* A frame owned by d that is not part of its memory (shared info, grant tables): not counted. */
 struct page *domain_alloc_shared_page(struct domain *d);
 void domain_free_shared_page(struct domain *d, struct page *pg);
-/* Gives up the owner's own reference: the frame is freed, and counted no more, when nothing else refers to it. The caller
- * has a reference. False: was given up before, or is not d's to give up. */
+/* Gives up the owner's own reference: the frame is freed, and counted no more, when nothing else refers to it. The
+ * caller has a reference. False: was given up before, or is not d's to give up. */
 bool domain_release_page(struct domain *d, struct page *pg);
-/* Takes a frame out of d's memory that nothing but the caller's reference uses: nobody gets at it any more, and the last
- * page_put() frees it. False: it is in use, or not d's memory. mm_lock and page_lock are taken. */
+/* Takes a frame out of d's memory that nothing but the caller's reference uses: nobody gets at it any more, and the
+ * last page_put() frees it. False: it is in use, or not d's memory. mm_lock and page_lock are taken. */
 bool domain_detach_page(struct domain *d, struct page *pg);
 /* Undoes that; the caller keeps its reference. */
 void domain_attach_page(struct domain *d, struct page *pg);
@@ -118,7 +129,7 @@ struct mm_update {
     maddr_t entry; /* machine address of the entry, 8-byte aligned */
     u64 value;
     bool preserve_ad;
-    bool exact;   /* only if the entry is `expected`; else -ERESTART */
+    bool exact; /* only if the entry is `expected`; else -ERESTART */
     u64 expected;
 };
 /* d: whose table; owner: whose frames may be mapped (d itself unless d is privileged over it). */
@@ -146,7 +157,8 @@ int copy_from_guest(void *dst, gva_t src, size_t n);
 int copy_to_guest(gva_t dst, const void *src, size_t n);
 int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n);
 int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n);
-/* Like copy_to_vcpu, but all pages are checked before the first byte is written; *fault gets the address that failed. */
+/* Like copy_to_vcpu, but all pages are checked before the first byte is written; *fault gets the address that failed.
+ */
 int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64 *fault);
 
 /* --- machine to physical --- */

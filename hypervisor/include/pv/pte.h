@@ -17,9 +17,15 @@
 #define PTE_G BIT(8)
 #define PTE_NX BIT(63)
 #define PTE_ADDR 0x000ffffffffff000ul
-static inline mfn_t pte_mfn(u64 pte) { return mfn((pte & PTE_ADDR) >> PAGE_SHIFT); }
-static inline u64 pte_make(mfn_t m, u64 flags) { return m.n << PAGE_SHIFT | flags; }
+static inline mfn_t pte_mfn(u64 pte) {
+    return mfn((pte & PTE_ADDR) >> PAGE_SHIFT);
+}
+static inline u64 pte_make(mfn_t m, u64 flags) {
+    return m.n << PAGE_SHIFT | flags;
+}
 /* The slot of an address in a table of the given level (1..4). */
-static inline u32 pt_slot(u64 va, int level) { return va >> (3 + 9 * level) & 511; }
+static inline u32 pt_slot(u64 va, int level) {
+    return va >> (3 + 9 * level) & 511;
+}
 
 #endif

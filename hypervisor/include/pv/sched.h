@@ -40,21 +40,21 @@
 enum sched_state { SCHED_SLEEPING, SCHED_QUEUED, SCHED_RUNNING, SCHED_PARKED, SCHED_HOMELESS, SCHED_GONE };
 
 struct sched_entity {
-    struct list link;   /* in its queue's waiting or parked list */
+    struct list link; /* in its queue's waiting or parked list */
     enum sched_state state;
-    u32 cpu;            /* the queue it belongs to */
-    u32 weight;         /* 1 .. SCHED_WEIGHT_MAX */
-    u32 cap;            /* percent of one CPU, 0 or >= 100: none */
-    u64 affinity;       /* CPUs it may run on */
-    bool on_cpu;        /* its context is in a CPU; atomic */
-    bool yielded;       /* passes over its turn once */
-    bool boosted;       /* woke up owing nothing: goes first until its request is done */
+    u32 cpu;      /* the queue it belongs to */
+    u32 weight;   /* 1 .. SCHED_WEIGHT_MAX */
+    u32 cap;      /* percent of one CPU, 0 or >= 100: none */
+    u64 affinity; /* CPUs it may run on */
+    bool on_cpu;  /* its context is in a CPU; atomic */
+    bool yielded; /* passes over its turn once */
+    bool boosted; /* woke up owing nothing: goes first until its request is done */
     u64 vruntime, deadline;
-    s64 lag;            /* while not in the queue: virtual time owed */
-    u64 left_at;        /* when it left the queue */
-    u64 run_ns;         /* time run, up to the queue's last charge */
-    s64 cap_left;       /* ns left in this window */
-    u64 cap_window;     /* when this window began */
+    s64 lag;        /* while not in the queue: virtual time owed */
+    u64 left_at;    /* when it left the queue */
+    u64 run_ns;     /* time run, up to the queue's last charge */
+    s64 cap_left;   /* ns left in this window */
+    u64 cap_window; /* when this window began */
 };
 
 /* Once, before anything else here. */
@@ -74,15 +74,16 @@ void sched_set_affinity(struct sched_entity *e, u64 affinity, u64 now);
 /* Idempotent. wake: an idle CPU is preferred, its own one first. sleep: if it runs, its CPU is asked to reschedule. */
 void sched_wake(struct sched_entity *e, u64 now);
 void sched_sleep(struct sched_entity *e, u64 now);
-/* (Not sched_yield: that is a function of libc.) The running entity lets all others of its CPU go first. The caller's CPU
- * is asked to reschedule. */
+/* (Not sched_yield: that is a function of libc.) The running entity lets all others of its CPU go first. The caller's
+ * CPU is asked to reschedule. */
 void sched_yield_entity(struct sched_entity *e, u64 now);
 
 /*
  * Charges what ran on this CPU and chooses what runs next; NULL: idle. The CPU must call it again at *slice_end
  * (SCHED_NO_SLICE: no need), *also when idle* (a capped entity's next window), and whenever CPU_REQ_RESCHED is posted.
  * Having saved the previous entity's context, the CPU calls sched_switched_out() for it, unless pick returned the same
- * one; also when it goes idle. An entity woken before that comes back to this CPU and may be what the next pick returns.
+ * one; also when it goes idle. An entity woken before that comes back to this CPU and may be what the next pick
+ * returns.
  */
 struct sched_entity *sched_pick(u32 cpu, u64 now, u64 *slice_end);
 void sched_switched_out(struct sched_entity *e, u64 now);

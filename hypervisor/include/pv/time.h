@@ -13,9 +13,9 @@ struct vcpu;
 struct domain;
 
 #define TIME_NEVER UINT64_MAX
-#define TIME_MS(n) ((n) * 1000000ull)
-#define TIME_US(n) ((n) * 1000ull)
-#define TIME_SEC(n) ((n) * 1000000000ull)
+#define TIME_MS(n) ((n)*1000000ull)
+#define TIME_US(n) ((n)*1000ull)
+#define TIME_SEC(n) ((n)*1000000000ull)
 
 /* Nanoseconds since boot: monotonic on each CPU, and nearly so between CPUs. Machine part: platform room. */
 u64 time_now(void);

@@ -21,10 +21,18 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-typedef struct { u64 n; } mfn_t;   /* machine frame number */
-typedef struct { u64 n; } pfn_t;   /* guest pseudo-physical frame number */
-typedef struct { u64 a; } maddr_t; /* machine (physical) address */
-typedef struct { u64 a; } gva_t;   /* guest virtual address: never dereferenced, always walked */
+typedef struct {
+    u64 n;
+} mfn_t; /* machine frame number */
+typedef struct {
+    u64 n;
+} pfn_t; /* guest pseudo-physical frame number */
+typedef struct {
+    u64 a;
+} maddr_t; /* machine (physical) address */
+typedef struct {
+    u64 a;
+} gva_t; /* guest virtual address: never dereferenced, always walked */
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096ul
@@ -32,20 +40,34 @@ typedef struct { u64 a; } gva_t;   /* guest virtual address: never dereferenced,
 
 #define MFN_INVALID ((mfn_t){~0ul})
 
-static inline mfn_t mfn(u64 n) { return (mfn_t){n}; }
-static inline maddr_t maddr(u64 a) { return (maddr_t){a}; }
-static inline gva_t gva(u64 a) { return (gva_t){a}; }
-static inline pfn_t pfn(u64 n) { return (pfn_t){n}; }
-static inline mfn_t maddr_to_mfn(maddr_t ma) { return (mfn_t){ma.a >> PAGE_SHIFT}; }
-static inline maddr_t mfn_to_maddr(mfn_t m) { return (maddr_t){m.n << PAGE_SHIFT}; }
-static inline bool mfn_eq(mfn_t a, mfn_t b) { return a.n == b.n; }
+static inline mfn_t mfn(u64 n) {
+    return (mfn_t){n};
+}
+static inline maddr_t maddr(u64 a) {
+    return (maddr_t){a};
+}
+static inline gva_t gva(u64 a) {
+    return (gva_t){a};
+}
+static inline pfn_t pfn(u64 n) {
+    return (pfn_t){n};
+}
+static inline mfn_t maddr_to_mfn(maddr_t ma) {
+    return (mfn_t){ma.a >> PAGE_SHIFT};
+}
+static inline maddr_t mfn_to_maddr(mfn_t m) {
+    return (maddr_t){m.n << PAGE_SHIFT};
+}
+static inline bool mfn_eq(mfn_t a, mfn_t b) {
+    return a.n == b.n;
+}
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define ALIGN_UP(x, a) (((x) + (a) - 1) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
+#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
+#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 #define BIT(n) (1ul << (n))
 #define KiB(n) ((u64)(n) << 10)
 #define MiB(n) ((u64)(n) << 20)

@@ -25,7 +25,7 @@
 struct x86_features {
     bool x2apic, tsc_deadline, xsave, xsaveopt, fsgsbase, umip, pcid, invpcid, ibpb, invariant_tsc, page1g, svm, vmx;
     bool rdtscp, avx, arat;
-    u64 xcr0;         /* what XCR0 is set to */
+    u64 xcr0; /* what XCR0 is set to */
     u32 xsave_size;
     u8 phys_bits;
 };
@@ -33,8 +33,15 @@ extern struct x86_features x86_features;
 
 /* MSRs by number. */
 enum msr {
-    MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48, MSR_PRED_CMD = 0x49, MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_PAT = 0x277, MSR_TSC_DEADLINE = 0x6e0,
+    MSR_TSC = 0x10,
+    MSR_APIC_BASE = 0x1b,
+    MSR_SPEC_CTRL = 0x48,
+    MSR_PRED_CMD = 0x49,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176,
+    MSR_PAT = 0x277,
+    MSR_TSC_DEADLINE = 0x6e0,
     MSR_X2APIC = 0x800,
 };
 #define MSR_EFER 0xc0000080u
@@ -76,12 +83,30 @@ enum msr {
 #define CR4_OSXSAVE BIT(18)
 
 /* --- instructions --- */
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
-static inline u8 inb(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u16 inw(u16 port) { u16 v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u32 inl(u16 port) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+static inline void outb(u16 port, u8 v) {
+    __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void outw(u16 port, u16 v) {
+    __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void outl(u16 port, u32 v) {
+    __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline u8 inb(u16 port) {
+    u8 v;
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u16 inw(u16 port) {
+    u16 v;
+    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u32 inl(u16 port) {
+    u32 v;
+    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
 static inline u64 rdmsr(u32 msr) {
     u32 lo, hi;
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
@@ -99,20 +124,50 @@ static inline u64 rdtsc(void) {
     return (u64)hi << 32 | lo;
 }
 #define PV_CR(n)                                                                                                       \
-    static inline u64 read_cr##n(void) { u64 v; __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)); return v; }          \
-    static inline void write_cr##n(u64 v) { __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); }
-PV_CR(0) PV_CR(2) PV_CR(3) PV_CR(4)
+    static inline u64 read_cr##n(void) {                                                                               \
+        u64 v;                                                                                                         \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                                              \
+        return v;                                                                                                      \
+    }                                                                                                                  \
+    static inline void write_cr##n(u64 v) {                                                                            \
+        __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                                                       \
+    }
+PV_CR(0)
+PV_CR(2)
+PV_CR(3)
+PV_CR(4)
 #undef PV_CR
 #define PV_DR(n)                                                                                                       \
-    static inline u64 read_dr##n(void) { u64 v; __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v)); return v; }          \
-    static inline void write_dr##n(u64 v) { __asm__ volatile("mov %0, %%dr" #n ::"r"(v)); }
-PV_DR(0) PV_DR(1) PV_DR(2) PV_DR(3) PV_DR(6) PV_DR(7)
+    static inline u64 read_dr##n(void) {                                                                               \
+        u64 v;                                                                                                         \
+        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));                                                              \
+        return v;                                                                                                      \
+    }                                                                                                                  \
+    static inline void write_dr##n(u64 v) {                                                                            \
+        __asm__ volatile("mov %0, %%dr" #n ::"r"(v));                                                                  \
+    }
+PV_DR(0)
+PV_DR(1)
+PV_DR(2)
+PV_DR(3)
+PV_DR(6)
+PV_DR(7)
 #undef PV_DR
-static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
-static inline void cpu_halt_forever_insn(void) { __asm__ volatile("cli; hlt" ::: "memory"); }
-static inline void invlpg(u64 va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
-static inline u32 mmio_read32(const volatile void *p) { return *(const volatile u32 *)p; }
-static inline void mmio_write32(volatile void *p, u32 v) { *(volatile u32 *)p = v; }
+static inline void cpu_relax(void) {
+    __asm__ volatile("pause" ::: "memory");
+}
+static inline void cpu_halt_forever_insn(void) {
+    __asm__ volatile("cli; hlt" ::: "memory");
+}
+static inline void invlpg(u64 va) {
+    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+}
+static inline u32 mmio_read32(const volatile void *p) {
+    return *(const volatile u32 *)p;
+}
+static inline void mmio_write32(volatile void *p, u32 v) {
+    *(volatile u32 *)p = v;
+}
 
 /* --- features, set-up of the CPU this runs on --- */
 void x86_detect_features(void);

@@ -21,7 +21,9 @@ extern uint8_t kernel_virt_base[], image_start[], image_end[];
 static inline bool is_privileged(void) {
     return start_info->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN);
 }
-static inline bool is_control_domain(void) { return start_info->flags & SIF_INITDOMAIN; }
+static inline bool is_control_domain(void) {
+    return start_info->flags & SIF_INITDOMAIN;
+}
 
 /* Command line: `word` alone, or `key=value`. */
 bool cmdline_has(const char *word);
