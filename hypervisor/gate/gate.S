@@ -164,6 +164,7 @@ fault_in_fast_path:
 /* Ends of the regions of fast_code, in order, and where to go on from a fault in each. */
 fixups:
     .quad GATE_ADDRESS(fast_user_end), GATE_ADDRESS(fast_user_undo)
+    .quad GATE_ADDRESS(fast_gs_end), GATE_ADDRESS(fast_gs_fault)
     .quad GATE_ADDRESS(fast_iret_end), GATE_ADDRESS(fast_iret_undo)
     .quad GATE_ADDRESS(fast_pf_end), GATE_ADDRESS(fast_pf_undo)
     .quad GATE_ADDRESS(fast_bp_end), GATE_ADDRESS(fast_bp_undo)
@@ -228,6 +229,47 @@ fast_user_end:
     jmp gate_iretq
 
 /*
+ * --- hypercalls: iret, and the one that kernels do most at a process switch, set_segment_base(SEGBASE_GS_USER_SEL = 3,
+ * %esi = selector); the rest is slow ---
+ *
+ * Trust: the CPU checks the selector against descriptors that only the hypervisor writes; one it refuses faults, and the
+ * slow path loads null instead. RFLAGS came through SYSCALL and is masked all the same.
+ */
+syscall_from_kernel:
+    cmpl $23, %eax
+    je fast_iret
+    cmpl $25, %eax
+    jne syscall_slow
+    cmpl $3, %edi
+    jne syscall_slow
+    cmpq $0, G(GATE_CONST + GATE_CONST_IRET)
+    je syscall_slow
+    movq %rsp, G(S_RSP)
+    leaq G(REGS_END), %rsp
+    movq G(GATE_CONST + GATE_CONST_INFO), %rax
+    cmpb $0, INFO_PENDING(%rax)
+    je 1f
+    cmpb $0, INFO_MASK(%rax)
+    je fast_gs_undo
+1:  movzwl %si, %eax
+    testl $~3, %eax
+    jz 2f
+    orl $3, %eax
+2:  swapgs
+    movl %eax, %gs
+    swapgs
+fast_gs_end:
+    andl $GATE_RFLAGS_ALLOWED, %r11d
+    orl $GATE_RFLAGS_ALWAYS, %r11d
+    pushq $SEL_KERNEL_DS
+    pushq G(S_RSP)
+    pushq %r11
+    pushq $SEL_KERNEL_CS
+    pushq %rcx
+    xorl %eax, %eax
+    jmp gate_iretq
+
+/*
  * --- the iret hypercall: %rsp points at the guest's frame ---
  *
  *     +64 ss  +56 rsp  +48 rflags  +40 cs  +32 rip  +24 flags  +16 rcx  +8 r11  +0 rax
@@ -236,9 +278,7 @@ fast_user_end:
  * vCPU can reach it, before IRETQ reads it; its selectors get RPL 3, or are constants for the kernel; its flags are masked;
  * what else may be wrong with it faults at gate_iretq.
  */
-syscall_from_kernel:
-    cmpl $23, %eax
-    jne syscall_slow
+fast_iret:
     movq %rsp, %rcx
     leaq G(REGS_END), %rsp
 fast_iret_begin:
@@ -401,6 +441,12 @@ fast_code_end:
 fast_user_undo:
     movq G(S_RAX), %rax
     movq G(S_RCX), %rcx
+    movq G(S_RSP), %rsp
+    jmp syscall_slow
+fast_gs_fault:
+    swapgs
+fast_gs_undo:
+    movl $25, %eax
     movq G(S_RSP), %rsp
     jmp syscall_slow
 fast_iret_undo:
