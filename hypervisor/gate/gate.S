@@ -66,9 +66,27 @@
     addq $8, %rsp
 .endm
 
-/* Far call to the hypervisor's C code: only once its root is loaded. */
-.macro HYP function
+/* Jump to %rax by a return whose speculation ends in a loop: guests have trained the predictor of indirect branches. */
+.macro JUMP_RAX
+    call 2f
+1:  pause
+    lfence
+    jmp 1b
+2:  movq %rax, (%rsp)
+    ret
+.endm
+
+/* To the hypervisor's C code: only once its root and its stack are loaded. */
+.macro HYP_JUMP function
     movabsq $\function, %rax
+    JUMP_RAX
+.endm
+.macro HYP_CALL function
+    movabsq $\function, %rax
+    call 4f
+    jmp 5f
+4:  JUMP_RAX
+5:
 .endm
 
     .section .gate.text, "ax"
@@ -118,8 +136,7 @@ gate_slow_path:
     movq G(GATE_CONST + GATE_CONST_HYP_RSP), %rsp
     movq %rax, %cr3
     xorl %ebp, %ebp
-    HYP trap_from_guest
-    jmp *%rax
+    HYP_JUMP trap_from_guest
 
 from_host:
     movq R_RIP(%rsp), %rax
@@ -134,8 +151,7 @@ from_host:
     je iret_fault
 not_in_gate:
     movq %rsp, %rdi
-    HYP trap_from_host
-    call *%rax
+    HYP_CALL trap_from_host
     RESTORE_REGS
     iretq
 
@@ -145,8 +161,7 @@ iret_fault:
     movq G(GATE_CONST + GATE_CONST_HYP_CR3), %rax
     movq G(GATE_CONST + GATE_CONST_HYP_RSP), %rsp
     movq %rax, %cr3
-    HYP trap_iret_fault
-    jmp *%rax
+    HYP_JUMP trap_iret_fault
 
 /* --- a fast path touched guest memory that is not there: undo it, and let the slow path find out what is wrong --- */
 fault_in_fast_path:
@@ -518,8 +533,7 @@ gate_paranoid:
     movq %rax, %cr3
     movq %rbp, %rdi
     movq %rbx, %rsi
-    HYP trap_nmi
-    call *%rax
+    HYP_CALL trap_nmi
     movq %rbp, %rsp
     movq %rbx, %cr3
     RESTORE_REGS
@@ -539,7 +553,7 @@ gate_text_finish:
     .globl gate_exit
 gate_exit:
     movabsq $GATE_ADDRESS(gate_leave), %rax
-    jmp *%rax
+    JUMP_RAX
 
 /* Running addresses, for the IDT and the SYSCALL MSRs. */
     .section .rodata
