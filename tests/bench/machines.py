@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The machines compared, and how one of them is run: which files it boots, and what its program printed."""
+import hashlib
 import importlib.machinery
 import importlib.util
 import os
@@ -60,6 +61,10 @@ class Setting:
         self.kernel = kernel or CACHE / "vmlinux-6.1"
         self.hypervisors = {"xen": CACHE / "xen-4.17", "paravane": BUILD / "paravane", **(hypervisors or {})}
         self.options = options  # added to the hypervisor's own
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def kernel_name(path):

@@ -12,8 +12,9 @@ INTRODUCTION = """\
 Three machines, one QEMU, one emulated CPU (`-cpu qemu64`, which the peer starts on as well): Linux on QEMU itself,
 Linux as the only domain of Debian's Xen 4.17, Linux as the only guest of Paravane. All three run the same kernel file
 (Debian's {kernel}) and the same program as init (`tests/bench/program`, no C library), with Debian's default
-mitigations. Xen's hypervisor and Paravane's are as built for users, except for what their command lines say:
-`console=com1 dom0_mem=512M`.
+mitigations. Both hypervisors get `console=com1 dom0_mem=512M`, Xen also `dom0_max_vcpus=1`; the kernels get
+`quiet panic=-1`. The program's own addresses are not random, since luck would decide which mappings share page tables;
+those of programs it starts are.
 
     make bench-quick                              the goals, in counted instructions
     make bench                                    all of this page's tables: terminal, {out}/results.json, plots
@@ -24,22 +25,23 @@ mitigations. Xen's hypervisor and Paravane's are as built for users, except for 
 
 `qemu-system-x86_64 -icount shift=0,sleep=off`: the emulator advances guest time, and with it the TSC, by 1 ns for each
 instruction. So the TSC counts instructions: guest's and hypervisor's together. A loop of 2,000,000 instructions checks
-that in each run, on each machine. The figure is the least of {rounds} rounds: the one without a timer's interrupt. They
-repeat within about 1 % for anything that does not make processes, within about 3 % else: what differs is which pages
-the kernel's allocator hands out. Instructions are not time: a flush of the TLB or a change of ring costs more than
-its one instruction on any real CPU.
+that in each full run, on each machine. The figure is the least of {rounds} rounds: of short rows, the one without a timer's
+interrupt; long rows have some in all. Instructions are not time: a flush of the TLB or a change of ring costs more
+than its one instruction on any real CPU, and more under QEMU's translator too (see the last tables).
 """
 
 GOALS = """\
-The goals are those of the design, set before the first line was written, against a program of about the same size
-(native then: 337, 91 k, 10.6 k, 157 k, 607 k; Xen: 1109, 297 k, 20.8 k, 618 k, 1841 k).
+The goals are those of the design, set on another program (native then: 337, 91 k, 10.6 k, 157 k, 607 k; Xen: 1109,
+297 k, 20.8 k, 618 k, 1841 k). This one was sized to come near to native's and Xen's figures of then. The mapping that
+has a goal lies far from all others, so that page tables come and go with it; beside others it is much cheaper, on both
+hypervisors, and its figure is not the goal's.
 """
 
 HYPERCALLS = """\
 ## Hypercalls, traps and events
 
-The guest kernel `guest/kernels/bench` on both hypervisors, counted as above; one reading each, of 500 operations.
-A hypercall that is answered in the gate does not appear in the hypervisor at all.
+The guest kernel `guest/kernels/bench` on both hypervisors, counted as above; one reading each, of 500 operations, with
+whatever interrupts came in it.
 """
 
 TIMED = """\
@@ -66,11 +68,10 @@ def version(command):
 
 
 def text(results, settings):
-    """`settings`: kernel, rounds (counted), rounds_timed, repeats."""
+    """`settings`: kernel, rounds (counted), rounds_timed, repeats, revision."""
     qemu = version(["qemu-system-x86_64", "--version"]).splitlines()[0]
-    revision = version(["git", "rev-parse", "--short", "HEAD"])
     parts = [INTRODUCTION.format(out="build/bench", **settings),
-             f"\n{qemu}; Paravane at revision {revision}.\n",
+             f"\n{qemu}; Paravane at revision {settings['revision']}.\n",
              "\n" + markdown(report.COUNTED_HEADER, report.counted_lines(results["counted"])), "\n" + GOALS,
              "\n![Instructions, as a multiple of native](performance-counted.svg)\n"]
     if results.get("hypercalls"):

@@ -15,6 +15,7 @@ ROWS = {
     "select_10": "select on 10 descriptors",
     "select_100": "select on 100 descriptors",
     "mmap_16": "mmap + 16 page faults + munmap",
+    "mmap_16_near": "the same beside other mappings",
     "fault_anonymous": "page fault: new page",
     "fault_file": "page fault: file, 16 pages mapped",
     "fault_copy": "page fault: copy on write",

@@ -57,8 +57,12 @@ long must(const char *what, long result);
 void print(const char *text);
 void print_number(uint64_t value);
 
+static inline void *sys_map_near(unsigned long where, size_t size, int flags, int fd) {
+    return (void *)must("mmap", sys6(__NR_mmap, (long)where, (long)size, PROT_READ | PROT_WRITE, flags, fd, 0));
+}
+
 static inline void *sys_map(size_t size, int flags, int fd) {
-    return (void *)must("mmap", sys6(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags, fd, 0));
+    return sys_map_near(0, size, flags, fd);
 }
 
 static inline void sys_unmap(void *address, size_t size) {
