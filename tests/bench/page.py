@@ -5,6 +5,7 @@ import subprocess
 import report
 
 INTRODUCTION = """\
+<!-- SPDX-License-Identifier: MIT -->
 # What running on Paravane costs
 
 <!-- Written by tests/bench/bench --docs: run it again instead of changing it. -->

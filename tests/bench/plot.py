@@ -21,7 +21,7 @@ def bars(title, names, rows):
     step = BAR * len(names) + GAP
     scale = WIDTH / max(v for _, values in rows for v in values if v)
     height = TOP + step * len(rows) + 20
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 60}" height="{height}" '
+    out = ["<!-- SPDX-License-Identifier: MIT -->", f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 60}" height="{height}" '
            'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
            f'<text x="16" y="20" font-size="15">{escape(title)}</text>', *legend(names)]
     for i, (label, values) in enumerate(rows):
