@@ -71,3 +71,16 @@ def test_crash_by_fault(boot, launch):
     text = boot(file, "crash.elf", "hello.elf").wait_end(60)
     assert re.search(r"guest b crashed: vCPU 0: no handler for exception 14 \(rip \w+", text)
     assert "[c] RESULT hello: 1 passed" in text
+
+
+def test_witnesses_beside_hello(boot, launch):
+    """The witness kernel, on which tests of misbehaving guests rely: nothing happens to it beside harmless ones."""
+    file = launch("[two]\nkernel = witness.elf\ncmdline = seconds=3\nvcpus = 2\nmemory = 16M\n\n"
+                  "[one]\nkernel = witness.elf\ncmdline = seconds=3 pages=8 idle=5\nmemory = 16M\n\n"
+                  "[hello]\nkernel = hello.elf\nmemory = 16M\n")
+    text = boot(file, "witness.elf", "hello.elf").wait_end(60)
+    assert "[hello] RESULT hello: 1 passed" in text
+    for name, checks in (("two", 7), ("one", 5)):
+        lines = "\n".join(line for line in text.splitlines() if line.startswith(f"[{name}]"))
+        assert results(lines, "witness") == (checks, 0, 0)
+        assert re.search(r"work=[1-9]", lines)
