@@ -98,6 +98,9 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
 
     if (type == PT_L4 && slot_is_reserved(slot))
         return -EINVAL;
+    /* Only memory is shared. The table may have become one of another level since the caller looked at it. */
+    if (type != PT_L1 && owner != d)
+        return -EINVAL;
     if (same && type == PT_L1)
         value &= ~(PTE_G | PTE_PAT | PTE_PCD | PTE_PWT);
     rc = same ? 0 : entry_get(type, &value, owner);

@@ -59,6 +59,24 @@ static void entries_replace_what_they_held(void **state) {
     assert_int_equal(mm_refs(b), 1);
 }
 
+/* A frame that another domain granted is memory. As a table it would open all that domain's frames its content names.
+ */
+static void foreign_frames_are_no_tables(void **state) {
+    mfn_t foreign = mm_host_frame(other);
+    struct mm_update u = {.value = mm_pte(foreign, MM_RWP)};
+
+    (void)state;
+    for (u32 level = 2; level <= 4; level++) {
+        u.entry = maddr(mfn_to_maddr(s.l[level]).a + 8 * 5);
+        assert_int_equal(mm_update_entry(d, other, &u), -EINVAL);
+        assert_int_equal(mm_refs(foreign), 1);
+        assert_int_equal(mm_uses(foreign), 0);
+    }
+    u.entry = maddr(mfn_to_maddr(s.l[1]).a + 8 * 5);
+    assert_int_equal(mm_update_entry(d, other, &u), 0);
+    assert_int_equal(mm_uses(foreign), 1);
+}
+
 static void accessed_and_dirty_are_kept_on_demand(void **state) {
     mfn_t a = mm_host_frame(d);
     u64 *entry = &mm_host_table(s.l[1])[4];
@@ -396,6 +414,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(entries_replace_what_they_held),
+        T(foreign_frames_are_no_tables),
         T(accessed_and_dirty_are_kept_on_demand),
         T(an_exact_update_finds_the_entry_changed),
         T(writable_and_table_conflict),
