@@ -489,13 +489,18 @@ syscall_slow:
 gate_syscall32:
     SYSCALL_ENTRY SEL_USER_CS32, VEC_SYSCALL32
 
-/* --- SYSENTER: %rsp = end of the register block (its MSR); rip and rsp of the user are lost --- */
+/*
+ * --- SYSENTER: %rsp = end of the register block (its MSR); rip and rsp of the user are lost. Of RFLAGS it clears IF
+ * only: with the user's NT left, the next IRETQ would fault, perhaps that to another guest ---
+ */
     .balign 16
     .globl gate_sysenter
 gate_sysenter:
     pushq $SEL_USER_DS
     pushq $0
     pushfq
+    pushq $2
+    popfq
     pushq $SEL_USER_CS32
     pushq $0
     pushq $0

@@ -30,6 +30,12 @@ def test_privileged(boot, kernel, cpu, option):
     assert results(text, kernel)[0] > 10
 
 
+@pytest.mark.parametrize("option", BOTH_PATHS)
+def test_on_an_intel_cpu(boot, option):
+    """SYSENTER exists in 64-bit mode."""
+    assert results(boot("usermode.elf", cpu="max,vendor=GenuineIntel", append=option).wait_end(120), "usermode")[0] > 10
+
+
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_smp(boot, launch, cpus):
     file = launch("[smp]\nkernel = smp.elf\nmemory = 32M\nvcpus = 4\n")

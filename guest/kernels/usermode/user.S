@@ -39,6 +39,12 @@ piece user_in
 piece user_hlt
         hlt
         syscall
+piece user_sysenter
+        pushfq
+        orl     $0x4000, (%rsp)
+        popfq
+        sysenter
+        ud2
 piece user_int81
         int     $0x81
         syscall
