@@ -87,7 +87,7 @@ static u64 entry_value(const struct gnttab_map_grant_ref *op, u32 frame) {
 }
 
 static int entry_set(struct vcpu *v, struct domain *granter, const struct gnttab_map_grant_ref *op, u32 frame) {
-    struct mm_update u = {.value = entry_value(op, frame)};
+    struct mm_update u = {.value = entry_value(op, frame), .leaf = true};
     if (!find_entry(v, op->host_addr, op->flags & GNTMAP_contains_pte, &u.entry))
         return -EINVAL;
     return mm_update_entry(v->domain, granter, &u);
@@ -96,7 +96,7 @@ static int entry_set(struct vcpu *v, struct domain *granter, const struct gnttab
 /* Clears the entry if it maps what the handle stands for. The table's lock is held, so that no two handles are given
  * back for one entry. */
 static long entry_clear(struct vcpu *v, const struct gnttab_map *m, u64 host_addr) {
-    struct mm_update u = {0};
+    struct mm_update u = {.leaf = true};
     const u64 relevant = PTE_P | PTE_W | PTE_ADDR;
     const u64 expected = PTE_P | (m->flags & GNTMAP_readonly ? 0 : PTE_W) | (u64)m->frame << PAGE_SHIFT;
     ASSERT(spin_held(&v->domain->gnttab.lock));

@@ -35,12 +35,12 @@ static void release_extent(struct domain *d, struct page *pg, u32 order) {
         release_one(d, page_to_mfn(pg + i).n, 0);
 }
 
-/* The guest learns of the frames after they are entered in the M2P. */
-static long hand_over(struct page *pg, u32 order, const u64 *gfn, gva_t at) {
+/* The guest learns of the frames after they are entered in the M2P. It may have guessed, and given them up again. */
+static long hand_over(struct domain *d, struct page *pg, u32 order, const u64 *gfn, gva_t at) {
     u64 n = page_to_mfn(pg).n;
 
     for (u64 k = 0; gfn && k < 1ul << order; k++)
-        m2p_set(mfn(n + k), pfn(*gfn + k));
+        (void)domain_set_m2p(d, mfn(n + k), pfn(*gfn + k));
     return at.a ? copy_to_guest(at, &n, sizeof(n)) : 0;
 }
 
@@ -57,7 +57,7 @@ static long populate_one(struct domain *d, const struct xen_memory_reservation *
         return -ENOMEM;
     rc = hc_memory_in_reach(pg, r->extent_order, r->mem_flags) ? 0 : -ENOMEM;
     if (!rc)
-        rc = hand_over(pg, r->extent_order, physmap ? &gfn : NULL, at);
+        rc = hand_over(d, pg, r->extent_order, physmap ? &gfn : NULL, at);
     if (rc)
         release_extent(d, pg, r->extent_order);
     return rc;

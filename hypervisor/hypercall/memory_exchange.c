@@ -71,7 +71,7 @@ static long tell(struct chunk *c) {
         u64 n = page_to_mfn(c->new[i]).n;
 
         for (u64 k = 0; k < 1ul << c->out.extent_order; k++)
-            m2p_set(mfn(n + k), pfn(c->gfn[i] + k));
+            (void)domain_set_m2p(c->d, mfn(n + k), pfn(c->gfn[i] + k));
         if (copy_to_guest(list_entry_at(&c->out, c->first_out + i), &n, sizeof(n)))
             return -EFAULT;
     }

@@ -48,7 +48,6 @@ static long check_domains(struct vcpu *v, u32 foreign) {
 
 static long one_update(struct domain *d, const struct mmu_update *req) {
     struct mm_update u = {.entry = maddr(req->ptr & ~7ul), .value = req->val};
-    mfn_t m = maddr_to_mfn(u.entry);
 
     switch (req->ptr & 7) {
     case MMU_PT_UPDATE_PRESERVE_AD:
@@ -58,11 +57,7 @@ static long one_update(struct domain *d, const struct mmu_update *req) {
     case MMU_PT_UPDATE_NO_TRANSLATE:
         return mm_update_entry(d, d, &u);
     case MMU_MACHPHYS_UPDATE:
-        if (!mfn_valid(m) || !page_get(mfn_to_page(m), d))
-            return -EINVAL;
-        m2p_set(m, pfn(req->val));
-        page_put(mfn_to_page(m));
-        return 0;
+        return domain_set_m2p(d, maddr_to_mfn(u.entry), pfn(req->val)) ? 0 : -EINVAL;
     default:
         return -ENOSYS;
     }

@@ -29,28 +29,41 @@ static long up(struct vcpu *v) {
     return 0;
 }
 
-static long register_info(struct vcpu *v, gva_t at) {
-    struct vcpu_register_vcpu_info r;
+/* domain.lock is held: of several vCPUs that give this one a place, one does, and the frames of the others are let go.
+ */
+static long set_info(struct vcpu *v, const struct vcpu_register_vcpu_info *r) {
     struct vcpu_info *new;
     struct page *pg;
     long rc;
 
-    if (copy_from_guest(&r, at, sizeof(r)))
-        return -EFAULT;
     if (!mfn_eq(v->info_mfn, v->domain->shared_info_mfn))
         return -EINVAL;
-    if (r.offset > PAGE_SIZE - sizeof(struct vcpu_info))
+    if (r->offset > PAGE_SIZE - sizeof(struct vcpu_info))
         return -ENXIO;
-    if ((v != current_vcpu() && !(READ_ONCE(v->pause) & VCPU_DOWN)) || !mfn_valid(mfn(r.mfn)))
+    if ((v != current_vcpu() && !(READ_ONCE(v->pause) & VCPU_DOWN)) || !mfn_valid(mfn(r->mfn)))
         return -EINVAL;
-    pg = mfn_to_page(mfn(r.mfn));
+    pg = mfn_to_page(mfn(r->mfn));
     rc = page_get_with_type(pg, v->domain, PT_WRITABLE);
     if (rc)
         return rc;
-    new = (struct vcpu_info *)((char *)page_to_virt(pg) + r.offset);
+    new = (struct vcpu_info *)((char *)page_to_virt(pg) + r->offset);
     *new = *v->info;
     v->info = new;
-    v->info_mfn = mfn(r.mfn);
+    v->info_mfn = mfn(r->mfn);
+    return 0;
+}
+
+static long register_info(struct vcpu *v, gva_t at) {
+    struct vcpu_register_vcpu_info r;
+    long rc;
+
+    if (copy_from_guest(&r, at, sizeof(r)))
+        return -EFAULT;
+    spin_lock(&v->domain->lock);
+    rc = set_info(v, &r);
+    spin_unlock(&v->domain->lock);
+    if (rc)
+        return rc;
     if (v == current_vcpu())
         this_cpu()->gate_dirty = true;
     evtchn_mark_all_pending(v);

@@ -71,9 +71,12 @@ static bool kernel_half_empty(const struct source *u) {
     while (work) {
         u32 first = next_group(&work) * 16;
 
-        for (u32 i = first; i < first + 16; i++)
-            if (u->table[i] & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(u->table[i]))->aux))
+        for (u32 i = first; i < first + 16; i++) {
+            u64 entry = READ_ONCE(u->table[i]); /* another vCPU may change it, to anything that is not present */
+
+            if (entry & PTE_P && READ_ONCE(mfn_to_page(pte_mfn(entry))->aux))
                 return false;
+        }
     }
     return true;
 }

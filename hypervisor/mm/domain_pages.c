@@ -119,6 +119,14 @@ void domain_attach_page(struct domain *d, struct page *pg) {
     spin_unlock(&d->page_lock);
 }
 
+bool domain_set_m2p(struct domain *d, mfn_t m, pfn_t p) {
+    if (!mfn_valid(m) || !page_get(mfn_to_page(m), d))
+        return false;
+    m2p_set(m, p);
+    page_put(mfn_to_page(m));
+    return true;
+}
+
 /* A frame that was detached has no owner. */
 void page_release(struct page *pg) {
     struct domain *d = page_owner(pg);

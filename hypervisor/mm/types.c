@@ -20,9 +20,10 @@ static void ref_keep(struct page *pg) {
     __atomic_add_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* The reference comes first: only then the frame can't change hands while its owner is looked at. */
+/* The reference comes first: only then the frame can't change hands while its owner is looked at. But the count of
+ * another domain's frame is not touched: its owner may be waiting for it to be one (domain_detach_page()). */
 bool page_get(struct page *pg, struct domain *d) {
-    if (!ref_add(pg))
+    if (READ_ONCE(pg->owner) != (u32)d->id + 1 || !ref_add(pg))
         return false;
     if (READ_ONCE(pg->owner) == (u32)d->id + 1)
         return true;

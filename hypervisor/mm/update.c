@@ -135,6 +135,9 @@ static int update_locked(struct domain *d, struct domain *owner, struct page *pg
     u64 word = READ_ONCE(pg->type);
     enum page_type type = page_last_type(pg);
 
+    /* Who asked for a leaf may map another domain's frame, which must not become a table of ours. */
+    if (u->leaf && !(word & TYPE_USES && type == PT_L1))
+        return -EINVAL;
     if (word & TYPE_USES && is_table(type))
         return word & TYPE_VALIDATED ? replace_entry(d, owner, pg, type, u) : -EBUSY;
     return write_plain(pg, u);

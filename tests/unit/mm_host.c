@@ -30,7 +30,10 @@ maddr_t virt_to_maddr(const void *p) {
     return maddr((u64)((const u8 *)p - ram));
 }
 
+/* Only who holds the frame beside its owner knows whose entry it is. */
 void m2p_set(mfn_t m, pfn_t p) {
+    if (p.n != M2P_INVALID && mm_refs(m) < 2)
+        panic("the M2P entry of a frame that is not held");
     if (mfn_valid(m))
         m2p[m.n] = p.n;
 }

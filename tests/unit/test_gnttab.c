@@ -89,6 +89,7 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
     u64 *e = maddr_to_virt(u->entry), old = *e;
     struct page *pg = &pages[(u->value & PTE_ADDR) >> PAGE_SHIFT];
     assert_int_equal(pages[u->entry.a >> PAGE_SHIFT].owner, d->id + 1);
+    assert_true(u->leaf); /* what find_entry() saw may be an upper table by now */
     if (update_result)
         return update_result;
     if ((u->value & PTE_P) && (u->value & PTE_W      ? page_get_with_type(pg, owner, PT_WRITABLE)

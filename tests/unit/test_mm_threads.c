@@ -83,6 +83,45 @@ static void *toucher(void *arg) {
     return NULL;
 }
 
+static struct page *theirs;
+static bool stop;
+
+static void *stranger(void *arg) {
+    host_cpu = (u32)(u64)arg;
+    while (!READ_ONCE(stop))
+        if (page_get(theirs, d))
+            panic("a foreign frame was given");
+    return NULL;
+}
+
+/* A domain that asks for another's frame, in vain, does not keep that one from having it exchanged. */
+static void strangers_do_not_disturb(void **state) {
+    struct domain *other;
+    u32 failed = 0;
+    pthread_t t;
+
+    (void)state;
+    mm_host_init(2);
+    d = mm_host_domain(1, 1, 64);
+    other = mm_host_domain(2, 1, 64);
+    theirs = mfn_to_page(mm_host_frame(other));
+    stop = false;
+    pthread_create(&t, NULL, stranger, (void *)1);
+    for (u32 i = 0; i < ROUNDS * 5; i++) {
+        assert_true(page_get(theirs, other));
+        if (domain_detach_page(other, theirs))
+            domain_attach_page(other, theirs);
+        else
+            failed++;
+        page_put(theirs);
+    }
+    WRITE_ONCE(stop, true);
+    pthread_join(t, NULL);
+    assert_int_equal(failed, 0);
+    assert_true(mm_host_destroy(d, 0));
+    assert_true(mm_host_destroy(other, 0));
+}
+
 static void all_at_once(void **state) {
     pthread_t t[WRITERS + 4];
     u64 free_before, n = 0;
@@ -114,7 +153,7 @@ static void all_at_once(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_at_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_at_once), cmocka_unit_test(strangers_do_not_disturb)};
 
     return cmocka_run_group_tests_name("mm_threads", tests, NULL, NULL);
 }

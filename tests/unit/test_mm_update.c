@@ -136,6 +136,33 @@ static void writable_and_table_conflict(void **state) {
     assert_int_equal(mm_uses(a), 0);
 }
 
+/* A leaf may be another domain's frame, which the table's owner must not get as a table of its own: it would decide
+ * what of that domain's memory its entries map. So a table that has become another one since it was looked at is
+ * refused. */
+static void a_leaf_goes_into_l1_tables_only(void **state) {
+    mfn_t theirs = mm_host_frame(other), plain = mm_host_frame(d), begun = mm_host_frame(d);
+    struct mm_update u = {.value = mm_pte(theirs, MM_RWP), .leaf = true};
+
+    (void)state;
+    for (int level = 2; level <= 4; level++) {
+        u.entry = maddr(mfn_to_maddr(s.l[level]).a + 8 * 8);
+        assert_int_equal(mm_update_entry(d, other, &u), -EINVAL);
+        assert_int_equal(mm_host_table(s.l[level])[8], 0);
+    }
+    u.entry = mfn_to_maddr(plain);
+    assert_int_equal(mm_update_entry(d, other, &u), -EINVAL);
+    assert_int_equal(mm_host_table(plain)[0], 0);
+    assert_int_equal(mm_pin(d, begun, PT_L1), 0);
+    assert_int_equal(mm_unpin(d, begun), 0);
+    u.entry = mfn_to_maddr(begun);
+    assert_int_equal(mm_update_entry(d, other, &u), -EINVAL);
+    assert_int_equal(mm_refs(theirs), 1);
+    assert_int_equal(mm_uses(theirs), 0);
+    u.entry = mfn_to_maddr(s.l[1]);
+    assert_int_equal(mm_update_entry(d, other, &u), 0);
+    assert_int_equal(mm_uses(theirs), 1);
+}
+
 static void update_by_address(void **state) {
     mfn_t a = mm_host_frame(d);
 
@@ -418,6 +445,7 @@ int main(void) {
         T(accessed_and_dirty_are_kept_on_demand),
         T(an_exact_update_finds_the_entry_changed),
         T(writable_and_table_conflict),
+        T(a_leaf_goes_into_l1_tables_only),
         T(update_by_address),
         T(bases_hold_their_tables),
         T(roots_are_composed_anew),

@@ -129,6 +129,7 @@ struct mm_update {
     maddr_t entry; /* machine address of the entry, 8-byte aligned */
     u64 value;
     bool preserve_ad;
+    bool leaf;  /* only if it is an entry of an L1 table by then; else -EINVAL */
     bool exact; /* only if the entry is `expected`; else -ERESTART */
     u64 expected;
 };
@@ -164,6 +165,9 @@ int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64
 /* --- machine to physical --- */
 void m2p_set(mfn_t m, pfn_t p);
 pfn_t m2p_get(mfn_t m);
+/* The same for a frame of d's memory, and only as long as it is d's: a frame that d gave up meanwhile may have become
+ * somebody else's. False: it is not d's. */
+bool domain_set_m2p(struct domain *d, mfn_t m, pfn_t p);
 #define M2P_INVALID (~0ul)
 
 /* --- the TLB clock: advances whenever a frame loses its last use, so that stale translations can be told --- */
