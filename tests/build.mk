@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests: unit tests on the host, the tools, whole machines in QEMU; and the fuzzers. tests/check runs the first three
-# in turn and repeats the runners' summaries at its end.
+# The tests: unit tests on the host, the tools, whole machines in QEMU, the test kernels beside the peer; and the fuzzers. tests/check
+# runs all but the last in turn and repeats the runners' summaries at its end.
 
 # Debian's Python has Debian's pytest and pexpect, whatever other Pythons are about.
 PYTHON ?= /usr/bin/python3
@@ -9,7 +9,7 @@ PYTEST := BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cac
 PARAVANE_CACHE ?= $(BUILD)/cache
 SYSTEM_ASSETS := vmlinux-6.1 vmlinux-6.12 vmlinux-cloud pvgrub
 
-.PHONY: check check-unit check-tools check-system packages
+.PHONY: check check-unit check-tools check-system check-peer packages
 check:
 	@BUILD=$(BUILD) MAKE="$(MAKE)" CC="$(CC)" TESTS="$(TESTS)" tests/check
 
@@ -25,6 +25,10 @@ check-tools: packages tools
 check-system: packages all tools guests images
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests $(SYSTEM_ASSETS)
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/system $(if $(TESTS),-k "$(TESTS)")
+
+check-peer: packages all tools guests
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
 
 # Fuzzers: tests/fuzz/fuzz_NAME.c, with a line "// sources: ..." as the unit tests have.
 FUZZ_NAMES := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))

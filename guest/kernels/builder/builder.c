@@ -84,6 +84,7 @@ static bool build(void) {
     const uint8_t *elf = (const uint8_t *)start_info->mod_start;
 
     if (!test_equal("build.create", control_create(&guest, guest.nr_pages + 16), 0) ||
+        !test_equal("build.memory_map", control_set_memory_map(&guest), 0) ||
         !test_equal("build.populate", space_populate(&guest), 0) ||
         !test_check("build.image", image_load(&guest, elf, start_info->mod_len), "not a kernel this can load"))
         return false;

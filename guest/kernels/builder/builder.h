@@ -25,6 +25,8 @@ struct guest {
 long control_create(struct guest *guest, unsigned long max_pages);
 long control_shared_info(const struct guest *guest, unsigned long *mfn);
 long control_hypercall_page(const struct guest *guest, unsigned long mfn);
+/* One range of RAM, from 0. */
+long control_set_memory_map(const struct guest *guest);
 long control_set_context(const struct guest *guest, struct vcpu_guest_context *ctxt);
 long control_unpause(const struct guest *guest);
 long control_destroy(const struct guest *guest);

@@ -54,6 +54,17 @@ long control_hypercall_page(const struct guest *guest, unsigned long mfn) {
     return domctl(XEN_DOMCTL_hypercall_init, guest->id);
 }
 
+long control_set_memory_map(const struct guest *guest) {
+    struct {
+        uint64_t addr, size;
+        uint32_t type;
+    } __attribute__((packed)) ram = {.size = guest->nr_pages << PAGE_SHIFT, .type = 1};
+    struct xen_foreign_memory_map foreign = {.domid = guest->id, .map.nr_entries = 1};
+
+    set_xen_guest_handle(foreign.map.buffer, &ram);
+    return hv_memory_op(XENMEM_set_memory_map, &foreign);
+}
+
 long control_set_context(const struct guest *guest, struct vcpu_guest_context *ctxt) {
     set_xen_guest_handle(clean()->u.vcpucontext.ctxt, ctxt);
     return domctl(XEN_DOMCTL_setvcpucontext, guest->id);
