@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Paravane. `make help` lists the targets.
-BUILD ?= build
+# `make DEBUG=1`: with assertions, audits and injected faults (docs/debugging.md), in a directory of its own.
+DEBUG ?=
+BUILD ?= build$(if $(DEBUG),/debug)
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -38,6 +40,7 @@ run-launch: all tools guests
 .PHONY: help
 help:
 	@echo 'make                            build $(BUILD)/paravane (CC=clang works too)'
+	@echo 'make DEBUG=1                    build/debug/paravane, which checks its own invariants (docs/debugging.md)'
 	@echo 'make run                        boot the demonstration guests side by side in QEMU; without a terminal,'
 	@echo '                                until all are up. GUESTS=a,b MEMORY=MiB CPUS=N APPEND=options'
 	@echo 'make run-launch LAUNCH=file     boot the guests of your own launch file'

@@ -23,6 +23,7 @@ check-tools: packages tools
 	@$(PYTEST) tests/tools
 
 check-system: packages all tools guests images
+	@$(MAKE) --no-print-directory DEBUG=1 BUILD=$(BUILD)/debug all
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests $(SYSTEM_ASSETS)
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/system $(if $(TESTS),-k "$(TESTS)")
 

@@ -175,5 +175,6 @@ boot_l4: .skip 4096
 boot_l3: .skip 4096
 boot_l3_top: .skip 4096
 boot_l2: .skip 4 * 4096
-    .skip 16384
+    .globl boot_stack_bottom, boot_stack_top
+boot_stack_bottom: .skip 16384
 boot_stack_top:

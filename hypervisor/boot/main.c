@@ -3,6 +3,7 @@
 #include <pv/boot.h>
 #include <pv/boot_memory.h>
 #include <pv/console.h>
+#include <pv/debug.h>
 #include <pv/gate.h>
 #include <pv/launch_host.h>
 #include <pv/lib.h>
@@ -58,6 +59,8 @@ static void __noreturn boot_rest(struct cpu *c) {
     launch_boot();
     printk("%u ms from entry to guests, %lu KiB free\n", (u32)(time_now() / 1000000),
            heap_free_count() << (PAGE_SHIFT - 10));
+    if (DEBUG)
+        debug_start_checks();
     run_loop();
 }
 
@@ -79,6 +82,7 @@ void boot_main(u32 kind, u64 info) {
     boot_l4[GATE_SLOT] = boot_gate_slot();
     read_loader(kind, info);
     console_init(boot_info.command_line, &platform_uart_ops);
+    debug_init();
     printk("Paravane %s, by %s\n", PARAVANE_VERSION, boot_info.loader);
     sched_init();
     x86_detect_features();

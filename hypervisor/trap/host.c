@@ -3,16 +3,24 @@
 #include "internal.h"
 
 #include <pv/console.h>
+#include <pv/debug.h>
 #include <pv/platform.h>
 #include <pv/x86.h>
 
-static void print_registers(const struct regs *r) {
-    printk("  rip %016lx  rsp %016lx  rflags %lx  cs %lx ss %lx  error %x\n", r->rip, r->rsp, r->rflags, r->cs, r->ss,
-           r->error_code);
-    printk("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
-    printk("  rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
-    printk("  r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
-    printk("  r13 %016lx  r14 %016lx  r15 %016lx  cr2 %016lx\n", r->r13, r->r14, r->r15, read_cr2());
+static const char *exception_name(u32 vector) {
+    static const char *const names[] = {
+        [VEC_DE] = "division error",  [VEC_DB] = "debug exception",
+        [VEC_BP] = "breakpoint",      [VEC_OF] = "overflow",
+        [VEC_BR] = "bound exceeded",  [VEC_UD] = "invalid opcode",
+        [VEC_NM] = "no FPU",          [VEC_DF] = "double fault",
+        [VEC_TS] = "invalid TSS",     [VEC_NP] = "segment not present",
+        [VEC_SS] = "stack fault",     [VEC_GP] = "general protection fault",
+        [VEC_PF] = "page fault",      [VEC_MF] = "FPU error",
+        [VEC_AC] = "alignment check", [VEC_MC] = "machine check",
+        [VEC_XM] = "SIMD error",      [VEC_CP] = "control protection fault",
+    };
+
+    return vector < ARRAY_SIZE(names) && names[vector] ? names[vector] : "unknown exception";
 }
 
 void trap_from_host(struct regs *r) {
@@ -35,17 +43,13 @@ void trap_from_host(struct regs *r) {
             return;
         }
     }
-    console_force_unlock();
-    printk("CPU %u: exception %u in the hypervisor\n", c->id, r->vector);
-    print_registers(r);
-    panic("exception %u at %lx", r->vector, r->rip);
+    panic_at(r, "%s in the hypervisor", exception_name(r->vector));
 }
 
+/* An NMI that no CPU sent comes from outside, and is forgotten. */
 void trap_nmi(struct regs *r, u64 cr3) {
     if (r->vector == VEC_NMI)
-        return; /* nobody sends them yet: the NMI button */
-    console_force_unlock();
-    printk("CPU %u: exception %u, root %lx\n", this_cpu()->id, r->vector, cr3);
-    print_registers(r);
-    panic(r->vector == VEC_MC ? "machine check" : "double fault");
+        debug_nmi(r);
+    else
+        panic_at(r, "%s, on root %lx", exception_name(r->vector), cr3);
 }

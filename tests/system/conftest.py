@@ -33,7 +33,7 @@ def boot(request):
     host_failure = None
     for machine in machines:
         machine.kill()
-        found = qemu.HOST_FAILURES.search(machine.text)
+        found = None if machine.panics else qemu.HOST_FAILURES.search(machine.text)
         host_failure = host_failure or (found and found[0])
         if not getattr(request.node, "failed", True) and not host_failure:
             machine.log_path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import pexpect
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD") or ROOT / "build").resolve()
 CACHE = Path(os.environ.get("PARAVANE_CACHE") or BUILD / "cache").resolve()
+DEBUG_KERNEL = BUILD / "debug" / "paravane"
 GUESTS, IMAGES = BUILD / "guest", BUILD / "images"
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\r")
@@ -43,7 +44,9 @@ def module(text):
 class Machine:
     """One run of QEMU. `modules` are names of guests' files, or paths, with their arguments behind a blank."""
 
-    def __init__(self, log, modules=(), append="", machine="q35", cpu="max", smp=2, memory=1024, kernel=None, extra=()):
+    def __init__(self, log, modules=(), append="", machine="q35", cpu="max", smp=2, memory=1024, kernel=None, extra=(),
+                 panics=False):
+        self.panics = panics  # meant to: else a panic fails the test
         self.log_path = Path(log)
         command = ["-accel", "tcg,thread=multi", "-machine", machine, "-cpu", cpu, "-smp", str(smp), "-m", str(memory),
                    "-display", "none", "-monitor", "none", "-net", "none", "-no-reboot",

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of debug/checks share. */
+#ifndef DEBUG_CHECKS_H
+#define DEBUG_CHECKS_H
+
+#include "../internal.h"
+
+/* faults.c: fault= */
+void faults_start(void);
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Faults of our own, made on purpose: fault=NAME[,CPU] on the command line of a debug build. The tests see that each is
+// reported as it should be.
+#include "checks.h"
+
+#include <pv/boot.h>
+#include <pv/domain.h>
+#include <pv/time.h>
+
+#define DELAY_NS TIME_MS(500)
+
+static struct timer timers[2];
+static u32 partners;
+
+static void fault_null(void) {
+    volatile u64 address = 8;
+
+    *(volatile u32 *)address = 1;
+}
+
+static void fault_assert(void) {
+    ASSERT(time_now() == 0);
+}
+
+/* The report itself faults: it looks at the vCPU. */
+static void fault_double(void) {
+    this_cpu()->current = (struct vcpu *)0x100;
+    panic("fault=double");
+}
+
+static void fault_locks(void) {
+    struct domain *d = domain_next(NULL);
+
+    spin_lock(&d->mm_lock);
+    spin_lock(&d->page_lock);
+    fault_null();
+}
+
+static u64 __attribute__((noinline)) recurse(volatile u64 *above) {
+    volatile u64 room[128] = {*above};
+
+    return room[0] ? recurse(room) + room[1] : 0;
+}
+
+static void fault_stack(void) {
+    volatile u64 one = 1;
+
+    printk("%lx", recurse(&one));
+}
+
+static const struct {
+    const char *name;
+    void (*fn)(void);
+} faults[] = {
+    {"null", fault_null},   {"assert", fault_assert}, {"double", fault_double},
+    {"locks", fault_locks}, {"stack", fault_stack},
+};
+
+/* Two CPUs go at once: each waits for the other. */
+static void fire(void *arg) {
+    if (__atomic_load_n(&partners, __ATOMIC_SEQ_CST)) {
+        __atomic_sub_fetch(&partners, 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&partners, __ATOMIC_SEQ_CST))
+            continue;
+    }
+    (*(void (*const *)(void))arg)();
+}
+
+static void set(u32 which, u32 fault, u32 cpu) {
+    timer_init(&timers[which], fire, (void *)&faults[fault].fn);
+    timer_set(&timers[which], cpu, time_now() + DELAY_NS);
+}
+
+/* NAME,both: on the first two CPUs at once. */
+void faults_start(void) {
+    const char *value, *cpu;
+    int length = boot_option("fault", &value);
+
+    for (u32 i = 0; length > 0 && i < ARRAY_SIZE(faults); i++) {
+        if (strncmp(value, faults[i].name, strlen(faults[i].name)))
+            continue;
+        cpu = value + strlen(faults[i].name);
+        if (*cpu++ != ',') {
+            set(0, i, 0);
+        } else if (!strncmp(cpu, "both", 4)) {
+            partners = 2;
+            set(0, i, 0);
+            set(1, i, 1);
+        } else {
+            set(0, i, (u32)MIN(strtoull(cpu, NULL, 10), nr_cpus - 1ull));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Faults that the debug build makes on purpose: each is reported once, with names, for every CPU, and the machine stops
+or is reset as it was told."""
+import re
+
+import pytest
+
+import qemu
+
+GUESTS = """[first]
+kernel = hello.elf
+cmdline = stay
+memory = 16M
+
+[second]
+kernel = spin.elf
+memory = 16M
+"""
+
+
+@pytest.fixture
+def fault(boot, launch):
+    """fault(options) -> a machine in which the fault is about to happen"""
+
+    def start(options, smp=2, kernel=qemu.DEBUG_KERNEL):
+        return boot(launch(GUESTS), "hello.elf", "spin.elf", append=options, smp=smp, memory=256, kernel=kernel, panics=True)
+
+    return start
+
+
+def report_of(machine):
+    """The report, from its first line to QEMU's end. There is one only."""
+    text = machine.wait_end(60)
+    assert text.count("paravane: PANIC on CPU") == 1
+    return text[text.index("paravane: PANIC on CPU"):]
+
+
+def backtrace(text):
+    return re.findall(r"^paravane:     [0-9a-f]{16} (\w+)\+0x", text, re.M)
+
+
+def test_null_pointer(fault):
+    report = report_of(fault("fault=null"))
+    assert report.startswith("paravane: PANIC on CPU 0: page fault in the hypervisor")
+    assert re.search(r"vector 14 error 2  cr2 0000000000000008", report) and re.search(r"rax [0-9a-f]{16}  rbx", report)
+    assert backtrace(report)[:2] == ["fault_null", "fire"] and "run_loop" in backtrace(report)
+    assert re.search(r"CPU 1 was (in its guest|idle|in the hypervisor)\n", report)
+    assert len(re.findall(r"vCPU 0 of guest second, in \w+ mode", report)) == 1
+
+
+def test_assertion_on_the_second_cpu(fault):
+    report = report_of(fault("fault=assert,1"))
+    assert re.match(r"paravane: PANIC on CPU 1: hypervisor/debug/checks/faults.c:\d+: !\(time_now", report)
+    assert backtrace(report)[0] == "fault_assert"
+    assert re.search(r"CPU 0 was (idle|in its guest|in the hypervisor)\n", report)
+
+
+def test_panics_on_two_cpus_at_once(fault):
+    """One reports; the other shows up in the report, whether it came to a panic of its own or was stopped just before."""
+    report = report_of(fault("fault=null,both"))
+    other = report[report.index(" was in the hypervisor\n"):]
+    assert "and panicked as well: page fault in the hypervisor" in other or "fire" in backtrace(other)
+
+
+def test_fault_of_the_report_itself(fault):
+    report = report_of(fault("fault=double"))
+    assert re.search(r"PANIC while reporting one: page fault in the hypervisor at print_vcpu\+0x", report)
+    assert report.count("PANIC") == 2
+
+
+def test_stack_overflow(fault):
+    report = report_of(fault("fault=stack"))
+    assert report.startswith("paravane: PANIC on CPU 0: double fault")
+    assert "the stack of CPU 0 overflowed" in report
+    assert backtrace(report).count("recurse") > 10
+
+
+def test_panic_that_halts(fault):
+    machine = fault("fault=assert panic=halt", smp=1)
+    machine.expect(r"PANIC on CPU 0: [^\n]*\n", 30)
+    machine.expect(r"fault_assert\+0x", 10)
+    with pytest.raises(AssertionError, match="was not off after 3 s"):
+        machine.wait_end(3)
+
+
+def test_release_makes_no_faults(fault):
+    machine = fault("fault=null", kernel=None)
+    machine.expect(r"\[second\] work=", 30)
+    machine.expect(r"\[second\] work=", 30)
+    assert "PANIC" not in machine.text
