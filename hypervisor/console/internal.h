@@ -70,11 +70,11 @@ int uart_receive(const struct uart *u);
 
 /* --- tx.c: the transmit buffer before the UART --- */
 void tx_init(struct uart *u, bool debug_port);
-void tx_put(const char *buf, size_t n); /* as it is; waits for room if need be */
+void tx_put(const char *buf, size_t n); /* as it is; waits for room if need be, but not for a line that stands still */
 u32 tx_room(void);
 u64 tx_total(void);  /* bytes put so far */
 bool tx_pump(void);  /* sends what the UART takes now; true: more is left */
-void tx_drain(void); /* sends all, waiting */
+void tx_drain(void); /* sends all, waiting as long as the line moves */
 
 /* --- log.c --- */
 void log_put(const char *buf, size_t n);

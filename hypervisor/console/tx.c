@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: MIT
 /*
  * The transmit buffer: everything that goes out on the serial line passes it, so that a slow line delays nobody but
- * those who fill it. Copies go to the debug port at once, where there is one.
+ * those who fill it. A line that stands still (nobody reads at its other end) is waited for once; until it moves again,
+ * what does not fit is lost, and its amount told. Copies go to the debug port at once, where there is one.
  */
 #include "internal.h"
 #include <pv/platform.h>
 
 #define TX_SIZE 32768u      /* a power of two */
-#define WAIT_READS 1000000u /* status reads before a line counts as dead: over a second, for 16 bytes */
+#define WAIT_READS 1000000u /* status reads before a line counts as stalled: over a second, for 16 bytes */
+#define NOTE_SIZE 48u
 
 static char buffer[TX_SIZE];
-static u64 prod, cons;
+static u64 prod, cons, lost;
 static struct uart *uart;
-static bool has_debug_port, dead;
+static bool has_debug_port, absent, stalled;
 
 void tx_init(struct uart *u, bool debug_port) {
     uart = u;
     has_debug_port = debug_port;
-    prod = cons = 0;
-    dead = !u->base;
+    prod = cons = lost = 0;
+    stalled = false;
+    absent = !u->base;
 }
 
 u32 tx_room(void) {
@@ -37,10 +40,12 @@ static void send_some(void) {
 }
 
 bool tx_pump(void) {
-    if (dead)
+    if (absent)
         cons = prod;
-    while (cons != prod && uart_can_send(uart))
+    while (cons != prod && uart_can_send(uart)) {
         send_some();
+        stalled = false;
+    }
     return cons != prod;
 }
 
@@ -52,22 +57,40 @@ static bool wait_until_empty(void) {
 }
 
 void tx_drain(void) {
-    while (cons != prod && !dead) {
-        if (wait_until_empty())
-            send_some();
-        else
-            dead = true;
-    }
-    if (dead)
-        cons = prod;
+    while (tx_pump() && !stalled)
+        stalled = !wait_until_empty();
+}
+
+/* False: the buffer is full and the line stands still. */
+static bool make_room(void) {
+    if (!tx_room() && tx_pump() && !tx_room())
+        tx_drain();
+    return tx_room();
+}
+
+static void put(char c) {
+    buffer[prod++ % TX_SIZE] = c;
+    if (has_debug_port)
+        platform_debug_port_write(c);
+}
+
+static void tell_lost(void) {
+    char note[NOTE_SIZE];
+    int n = snprintf(note, sizeof(note), "\r\n[%lu bytes lost]\r\n", lost);
+
+    for (int i = 0; i < n; i++)
+        put(note[i]);
+    lost = 0;
 }
 
 void tx_put(const char *buf, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        if (prod - cons == TX_SIZE && tx_pump() && prod - cons == TX_SIZE)
-            tx_drain();
-        buffer[prod++ % TX_SIZE] = buf[i];
-        if (has_debug_port)
-            platform_debug_port_write(buf[i]);
+        if (!make_room()) {
+            lost += n - i;
+            return;
+        }
+        if (lost && tx_room() > NOTE_SIZE)
+            tell_lost();
+        put(buf[i]);
     }
 }

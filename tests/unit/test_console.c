@@ -324,6 +324,23 @@ static void a_slow_line_holds_nobody(void **state) {
     expect_line("[beta] later\r\nparavane: queued\r\n");
 }
 
+/* What the buffer holds survives, the rest is counted, and all goes on when somebody reads again. */
+static void a_line_that_stood_still_comes_back(void **state) {
+    (void)state;
+    uart_busy = true;
+    printk("first");
+    for (u32 i = 0; i < 3000; i++)
+        printk("filler");
+    uart_busy = false;
+    console_work();
+    printk("last");
+    console_work();
+    line[line_len] = 0;
+    assert_ptr_equal(strstr(line, "paravane: first\r\nparavane: filler\r\n"), line);
+    assert_non_null(strstr(line, " bytes lost]\r\n"));
+    expect_in_line("paravane: last\r\n");
+}
+
 static void a_lying_guest_is_ignored(void **state) {
     (void)state;
     guests[1].ring.out_prod = 0x7fffffff;
@@ -500,6 +517,7 @@ int main(void) {
         WITH_GUESTS(a_flood_waits_for_its_tick),
         WITH_GUESTS(a_flood_of_empty_lines_is_charged_for_its_prefixes),
         WITH_GUESTS(a_slow_line_holds_nobody),
+        WITH_GUESTS(a_line_that_stood_still_comes_back),
         WITH_GUESTS(a_lying_guest_is_ignored),
         WITH_GUESTS(input_goes_to_the_focus),
         WITH_GUESTS(keys_switch_the_focus),
