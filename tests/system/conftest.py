@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: `boot` starts machines, ends them after the test, and keeps their output when it failed."""
 import re
-import shutil
 
 import pytest
 
@@ -53,7 +52,7 @@ def launch(tmp_path):
 
 
 def pytest_configure(config):
-    shutil.rmtree(LOGS, ignore_errors=True)
+    config.addinivalue_line("markers", "alone: measures, so no other machine may run meanwhile")
 
 
 def pytest_sessionstart(session):

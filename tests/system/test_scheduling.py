@@ -2,6 +2,9 @@
 """Shares of CPU time, as the spin kernel's counts show them: ratios within one run, never absolute numbers."""
 import re
 
+import pytest
+
+pytestmark = pytest.mark.alone
 SECONDS = 6
 
 
