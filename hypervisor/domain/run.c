@@ -35,6 +35,7 @@ static void load(struct cpu *c, struct vcpu *v) {
     __atomic_store_n(&c->current, v, __ATOMIC_SEQ_CST);
     v->count[COUNT_SWITCH]++;
     c->gate_dirty = true;
+    v->gate_stale = true;
     __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
     gate_map_vcpu(c, v);
     x86_load_vcpu(c, v);
@@ -115,7 +116,8 @@ static void leave(struct cpu *c, struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
 
     v->gate->kernel_mode = v->kernel_mode;
-    gate_set_fast_path(c, v);
+    if (READ_ONCE(v->gate_stale))
+        gate_set_fast_path(c, v);
     if (v->kernel_mode) {
         r->cs = SEL_KERNEL_CS;
         r->ss = SEL_KERNEL_DS;
@@ -132,6 +134,7 @@ static void leave(struct cpu *c, struct vcpu *v) {
         __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
         return; /* with the mode and registers as they are: nothing was loaded */
     }
+    x86_arm_breakpoints(v);
     gate_exit(root_of(c, v));
 }
 

@@ -14,12 +14,19 @@
  *     +124 vector | +120 error code (pushed by the CPU or as 0)
  *     +112 rdi ... +0 r15: pushed by SAVE_REGS
  */
+#define __ASSEMBLY__ 1
 #include <pv/gate.h>
+#include <xen/xen.h>
 
 #define R_RIP 128
 #define R_CS 136
 #define R_RFLAGS 144
+#define R_RSP 152
+#define R_SS 160
 #define R_SIZE 168
+#define RFLAGS_MBS 0x2
+#define RFLAGS_IF 0x200
+#define MSR_FS_BASE 0xc0000100
 #define VEC_SYSCALL 0x100
 #define VEC_SYSCALL32 0x101
 #define VEC_SYSENTER 0x102
@@ -178,7 +185,9 @@ fault_in_fast_path:
     .balign 8
 /* Ends of the regions of fast_code, in order, and where to go on from a fault in each. */
 fixups:
-    .quad GATE_ADDRESS(fast_user_end), GATE_ADDRESS(fast_user_undo)
+    .quad GATE_ADDRESS(fast_syscall_end), GATE_ADDRESS(fast_syscall_undo)
+    .quad GATE_ADDRESS(fast_syscall32_end), GATE_ADDRESS(fast_syscall32_undo)
+    .quad GATE_ADDRESS(fast_sysenter_end), GATE_ADDRESS(fast_sysenter_undo)
     .quad GATE_ADDRESS(fast_gs_end), GATE_ADDRESS(fast_gs_fault)
     .quad GATE_ADDRESS(fast_iret_end), GATE_ADDRESS(fast_iret_undo)
     .quad GATE_ADDRESS(fast_pf_end), GATE_ADDRESS(fast_pf_undo)
@@ -189,13 +198,14 @@ fixups:
 /*
  * --- SYSCALL: %rcx = rip, %r11 = rflags, %rsp and all else the guest's; interrupts are off (SFMASK) ---
  *
- * From user mode of a fused vCPU, the guest kernel's own syscall entry is next, with this on its stack:
+ * From user mode of a fused vCPU, the guest kernel's own system-call entry is next, with this on its stack:
  *
  *     -8 ss   -16 rsp   -24 rflags   -32 cs   -40 rip   -48 r11   -56 rcx
  *
- * Trust: the mode flag and the upcall mask are the guest kernel's to falsify, and concern itself alone. The stack and the
- * entry come from the constants, where the hypervisor put them after checking that they are the guest's addresses; a
- * write that faults is undone. The frame for IRETQ is made of constants.
+ * Trust: the mode flag and the upcall mask are the guest kernel's to falsify, and concern itself alone. The entry comes
+ * from the constants, and so does the upper half of the stack's address: the hypervisor checked that it is the guest's.
+ * The lower half, which stack_switch changes below, can only move the stack within 4 GiB that are the guest's as a whole.
+ * A write that faults is undone. The frame for IRETQ is made of constants.
  */
 #define S_RAX GATE_VCPU + GATE_VCPU_SCRATCH
 #define S_RCX GATE_VCPU + GATE_VCPU_SCRATCH + 8
@@ -203,77 +213,190 @@ fixups:
 #define S_RSP GATE_VCPU + GATE_VCPU_SCRATCH + 24
 #define S_CR2 GATE_VCPU + GATE_VCPU_SCRATCH + 32
 #define REGS_END GATE_VCPU + 4096
+#define ENTRY(n) GATE_CONST + GATE_CONST_ENTRY + 8 * (n)
+#define MASK(n) GATE_CONST + GATE_CONST_MASK + (n)
 
-    .balign 16
-    .globl gate_syscall
-gate_syscall:
-    cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
-    jne syscall_from_kernel
-    movq %rsp, G(S_RSP)
-    movq %rax, G(S_RAX)
-    movq %rcx, G(S_RCX)
-    leaq G(REGS_END), %rsp
-fast_code:
+.macro KERNEL_STACK to
+    movl G(GATE_VCPU + GATE_VCPU_SP_LOW), %e\to
+    orq G(GATE_CONST + GATE_CONST_SP_HIGH), %r\to
+.endm
+
+/* Upcalls are masked already, or the kernel has no such entry: slow. Uses %rax. */
+.macro CHECK_ENTRY n, undo
     movq G(GATE_CONST + GATE_CONST_INFO), %rax
     cmpb $0, INFO_MASK(%rax)
-    jne fast_user_undo
-    cmpq $0, G(GATE_CONST + GATE_CONST_SYSCALL)
-    je fast_user_undo
-    movq G(GATE_CONST + GATE_CONST_KERNEL_SP), %rax
-    movq %rcx, -56(%rax)
-    movq %r11, -48(%rax)
-    movq %rcx, -40(%rax)
-    movq $SEL_USER_CS64, -32(%rax)
-    movq %r11, -24(%rax)
-    movq G(S_RSP), %rcx
-    movq %rcx, -16(%rax)
-    movq $SEL_USER_DS, -8(%rax)
-fast_user_end:
-    movq G(GATE_CONST + GATE_CONST_INFO), %rcx
-    movb $1, INFO_MASK(%rcx)
-    movb $1, G(GATE_VCPU + GATE_VCPU_MODE)
-    leaq -56(%rax), %rcx
+    jne \undo
+    cmpq $0, G(ENTRY(\n))
+    je \undo
+.endm
+
+/* The frame is at -56(%rax); %rsp is at the end of the register block. */
+.macro ENTER_KERNEL n
+    leaq -56(%rax), %rax
     pushq $SEL_KERNEL_DS
-    pushq %rcx
+    pushq %rax
     pushq $GATE_RFLAGS_ALWAYS
     pushq $SEL_KERNEL_CS
-    pushq G(GATE_CONST + GATE_CONST_SYSCALL)
+    pushq G(ENTRY(\n))
+    movq G(GATE_CONST + GATE_CONST_INFO), %rcx
+    movb G(MASK(\n)), %al
+    movb %al, INFO_MASK(%rcx)
+    movb $1, G(GATE_VCPU + GATE_VCPU_MODE)
     movq G(S_RAX), %rax
     movq G(S_RCX), %rcx
     swapgs
     jmp gate_iretq
+.endm
+
+.macro SYSCALL name, n, cs, from_kernel
+    .balign 16
+    .globl gate_\name
+gate_\name:
+    cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
+    jne \from_kernel
+    movq %rsp, G(S_RSP)
+    movq %rax, G(S_RAX)
+    movq %rcx, G(S_RCX)
+    leaq G(REGS_END), %rsp
+fast_\name\()_begin:
+    CHECK_ENTRY \n, fast_\name\()_undo
+    KERNEL_STACK ax
+    movq %rcx, -56(%rax)
+    movq %r11, -48(%rax)
+    movq %rcx, -40(%rax)
+    movq $\cs, -32(%rax)
+    movq %r11, -24(%rax)
+    movq G(S_RSP), %rcx
+    movq %rcx, -16(%rax)
+    movq $SEL_USER_DS, -8(%rax)
+fast_\name\()_end:
+    ENTER_KERNEL \n
+.endm
+
+fast_code:
+    SYSCALL syscall, FAST_SYSCALL, SEL_USER_CS64, syscall_from_kernel
+    SYSCALL syscall32, FAST_SYSCALL32, SEL_USER_CS32, syscall32_slow
 
 /*
- * --- hypercalls: iret, and the one that kernels do most at a process switch, set_segment_base(SEGBASE_GS_USER_SEL = 3,
- * %esi = selector); the rest is slow ---
- *
- * Trust: the CPU checks the selector against descriptors that only the hypervisor writes; one it refuses faults, and the
- * slow path loads null instead. RFLAGS came through SYSCALL and is masked all the same.
+ * --- SYSENTER: %rsp = end of the register block (its MSR); rip and rsp of the user are lost, and shown as 0. Of RFLAGS it
+ * clears IF only: NT, with which the next IRETQ would fault, perhaps that to another guest, is cleared here, and TF by
+ * gate_debug. The user's flags wait at -8(end) ---
  */
-syscall_from_kernel:
-    cmpl $23, %eax
-    je fast_iret
-    cmpl $25, %eax
-    jne syscall_slow
-    cmpl $3, %edi
-    jne syscall_slow
-    cmpq $0, G(GATE_CONST + GATE_CONST_IRET)
+    .balign 16
+    .globl gate_sysenter
+gate_sysenter:
+    pushfq
+    pushq $RFLAGS_MBS
+    popfq
+    cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
+    jne sysenter_slow
+    movq %rax, G(S_RAX)
+    movq %rcx, G(S_RCX)
+    CHECK_ENTRY FAST_SYSENTER, fast_sysenter_undo
+    KERNEL_STACK ax
+    movq %rcx, -56(%rax)
+    movq %r11, -48(%rax)
+    movq $0, -40(%rax)
+    movq $SEL_USER_CS32, -32(%rax)
+    movq (%rsp), %rcx
+    orq $RFLAGS_IF, %rcx
+    movq %rcx, -24(%rax)
+    movq $0, -16(%rax)
+    movq $SEL_USER_DS, -8(%rax)
+fast_sysenter_end:
+    addq $8, %rsp
+    ENTER_KERNEL FAST_SYSENTER
+
+/*
+ * --- hypercalls that need no state of the hypervisor: iret below; here those that kernels do at a process switch, and the
+ * one by which they ask for events. The rest is slow, and so are these when an upcall is due ---
+ *
+ * Trust: RFLAGS came through SYSCALL and is masked all the same.
+ */
+.macro SMALL_HYPERCALL
+    cmpq $0, G(GATE_CONST + GATE_CONST_HYPERCALLS)
     je syscall_slow
     movq %rsp, G(S_RSP)
+    movq %rax, G(S_RAX)
     leaq G(REGS_END), %rsp
     movq G(GATE_CONST + GATE_CONST_INFO), %rax
     cmpb $0, INFO_PENDING(%rax)
     je 1f
     cmpb $0, INFO_MASK(%rax)
-    je fast_gs_undo
-1:  movzwl %si, %eax
-    testl $~3, %eax
+    je fast_hypercall_undo
+1:
+.endm
+
+syscall_from_kernel:
+    cmpl $__HYPERVISOR_iret, %eax
+    je fast_iret
+    cmpl $__HYPERVISOR_set_segment_base, %eax
+    je fast_segment_base
+    cmpl $__HYPERVISOR_stack_switch, %eax
+    je fast_stack_switch
+    cmpl $__HYPERVISOR_xen_version, %eax
+    jne syscall_slow
+
+/* xen_version(XENVER_version = 0). Other commands are slow. */
+    testl %edi, %edi
+    jnz syscall_slow
+    SMALL_HYPERCALL
+    movl $GATE_VERSION, %eax
+    jmp fast_hypercall_done
+
+/* stack_switch(%edi = selector, %rsi = stack): within the 4 GiB of the last one that the hypervisor checked. */
+fast_stack_switch:
+    SMALL_HYPERCALL
+    movq G(GATE_CONST + GATE_CONST_SP_HIGH), %rax
+    xorq %rsi, %rax
+    shrq $32, %rax
+    jnz fast_hypercall_undo
+    movl %esi, %eax
+    andl $-16, %eax
+    movl %eax, G(GATE_VCPU + GATE_VCPU_SP_LOW)
+    xorl %eax, %eax
+    jmp fast_hypercall_done
+
+/* set_segment_base(%edi = which, %rsi = base or selector). A base is canonical, or WRMSR would fault. */
+fast_segment_base:
+    SMALL_HYPERCALL
+    cmpl $SEGBASE_GS_USER_SEL, %edi
+    je fast_user_gs
+    ja fast_hypercall_undo
+    movq %rsi, %rax
+    shlq $16, %rax
+    sarq $16, %rax
+    cmpq %rsi, %rax
+    jne fast_hypercall_undo
+    movq %rcx, G(S_RCX)
+    movq %rdx, G(S_RDX)
+    movl $MSR_FS_BASE, %ecx /* then GS, and the GS base that waits for SWAPGS: the user's */
+    testl %edi, %edi
     jz 2f
+    addl $3, %ecx
+    subl %edi, %ecx
+2:  movl %esi, %eax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+    wrmsr
+    movq G(S_RCX), %rcx
+    movq G(S_RDX), %rdx
+    xorl %eax, %eax
+    jmp fast_hypercall_done
+
+/* The CPU checks the selector against descriptors that only the hypervisor writes; one it refuses faults, and the slow path
+ * loads null instead. */
+fast_user_gs:
+    movzwl %si, %eax
+    testl $~3, %eax
+    jz 3f
     orl $3, %eax
-2:  swapgs
+3:  swapgs
     movl %eax, %gs
     swapgs
 fast_gs_end:
+    xorl %eax, %eax
+fast_hypercall_done:
     andl $GATE_RFLAGS_ALLOWED, %r11d
     orl $GATE_RFLAGS_ALWAYS, %r11d
     pushq $SEL_KERNEL_DS
@@ -281,7 +404,6 @@ fast_gs_end:
     pushq %r11
     pushq $SEL_KERNEL_CS
     pushq %rcx
-    xorl %eax, %eax
     jmp gate_iretq
 
 /*
@@ -348,7 +470,7 @@ fast_iret_end:
  * its own, which must not lie in slots 256-271: with ring 0's rights we could write to the gate's pages there. (Shifted
  * right by 43, all of their addresses are -16.) A kernel's write to a present page may be to a page table: slow.
  */
-.macro BOUNCE name, entry, has_error, is_page_fault
+.macro BOUNCE name, n, has_error, is_page_fault
     .balign 16
 gate_trap_\name:
     testb $3, 16(%rsp)
@@ -361,7 +483,7 @@ gate_trap_\name:
     movq %rdx, G(S_CR2)
     .endif
 fast_\name\()_begin:
-    cmpq $0, G(GATE_CONST + \entry)
+    cmpq $0, G(ENTRY(\n))
     je fast_\name\()_undo
     movq G(GATE_CONST + GATE_CONST_INFO), %rcx
     cmpb $0, INFO_MASK(%rcx)
@@ -372,7 +494,7 @@ fast_\name\()_begin:
     /* From ring 3: user mode, unless the kernel went there by itself. */
     cmpb $0, G(GATE_VCPU + GATE_VCPU_MODE)
     jne fast_\name\()_undo
-    movq G(GATE_CONST + GATE_CONST_KERNEL_SP), %rax
+    KERNEL_STACK ax
     movq %rdx, -32(%rax)
     movl 40(%rsp), %edx
     movq %rdx, -8(%rax)
@@ -382,6 +504,12 @@ fast_\name\()_begin:
     notl %edx
     testb $3, %dl
     jz fast_\name\()_undo
+    /* LRETQ, see emulate_lretq(). */
+    movq G(S_CR2), %rdx
+    subq 32(%rsp), %rdx
+    subq $16, %rdx
+    cmpq $16, %rdx
+    jb fast_\name\()_undo
     .endif
     movq 32(%rsp), %rax
     movq %rax, %rdx
@@ -410,9 +538,10 @@ fast_\name\()_end:
     movq G(S_CR2), %rdx
     movq %rdx, INFO_CR2(%rcx)
     .endif
-    movb $1, INFO_MASK(%rcx)
+    movb G(MASK(\n)), %dl
+    movb %dl, INFO_MASK(%rcx)
     leaq -56(%rax), %rax
-    movq G(GATE_CONST + \entry), %rdx
+    movq G(ENTRY(\n)), %rdx
     movq %rdx, 8(%rsp)
     testb $2, 16(%rsp)
     jz 3f
@@ -442,10 +571,10 @@ fast_\name\()_undo:
     jmp gate_common
 .endm
 
-    BOUNCE pf, GATE_CONST_TRAP_PF, 1, 1
-    BOUNCE bp, GATE_CONST_TRAP_BP, 0, 0
-    BOUNCE de, GATE_CONST_TRAP_DE, 0, 0
-    BOUNCE 80, GATE_CONST_TRAP_80, 0, 0
+    BOUNCE pf, FAST_PF, 1, 1
+    BOUNCE bp, FAST_BP, 0, 0
+    BOUNCE de, FAST_DE, 0, 0
+    BOUNCE 80, FAST_80, 0, 0
 fast_code_end:
 
     BOUNCE_UNDO pf, 1
@@ -453,59 +582,57 @@ fast_code_end:
     BOUNCE_UNDO de, 0
     BOUNCE_UNDO 80, 0
 
-fast_user_undo:
+.macro SYSCALL_UNDO name
+fast_\name\()_undo:
     movq G(S_RAX), %rax
     movq G(S_RCX), %rcx
     movq G(S_RSP), %rsp
-    jmp syscall_slow
+    jmp \name\()_slow
+.endm
+
+    SYSCALL_UNDO syscall
+    SYSCALL_UNDO syscall32
 fast_gs_fault:
     swapgs
-fast_gs_undo:
-    movl $25, %eax
+fast_hypercall_undo:
+    movq G(S_RAX), %rax
     movq G(S_RSP), %rsp
     jmp syscall_slow
 fast_iret_undo:
     movq %rcx, %rsp
-    movl $23, %eax
+    movl $__HYPERVISOR_iret, %eax
 
 /* The whole register block, and then C. */
-.macro SYSCALL_ENTRY cs_selector, how
-    movq %rsp, G(GATE_VCPU + GATE_VCPU_REGS + 152)
-    leaq G(GATE_VCPU + GATE_VCPU_REGS + 152), %rsp
+.macro SYSCALL_SLOW name, cs_selector, how
+\name\()_slow:
+    movq %rsp, G(GATE_VCPU + GATE_VCPU_REGS + R_RSP)
+    leaq G(GATE_VCPU + GATE_VCPU_REGS + R_RSP), %rsp
     pushq %r11
     pushq $\cs_selector
     pushq %rcx
     pushq $0
     movl $\how, 4(%rsp)
     SAVE_REGS
-    movq $SEL_USER_DS, 160(%rsp)
+    movq $SEL_USER_DS, R_SS(%rsp)
     jmp gate_slow_path
 .endm
 
-syscall_slow:
-    SYSCALL_ENTRY SEL_USER_CS64, VEC_SYSCALL
-    .balign 16
-    .globl gate_syscall32
-gate_syscall32:
-    SYSCALL_ENTRY SEL_USER_CS32, VEC_SYSCALL32
+    SYSCALL_SLOW syscall, SEL_USER_CS64, VEC_SYSCALL
+    SYSCALL_SLOW syscall32, SEL_USER_CS32, VEC_SYSCALL32
 
-/*
- * --- SYSENTER: %rsp = end of the register block (its MSR); rip and rsp of the user are lost. Of RFLAGS it clears IF
- * only: with the user's NT left, the next IRETQ would fault, perhaps that to another guest ---
- */
-    .balign 16
-    .globl gate_sysenter
-gate_sysenter:
-    pushq $SEL_USER_DS
-    pushq $0
-    pushfq
-    pushq $2
-    popfq
+fast_sysenter_undo:
+    movq G(S_RAX), %rax
+    movq G(S_RCX), %rcx
+sysenter_slow:
+    popq G(GATE_VCPU + GATE_VCPU_REGS + R_RFLAGS)
+    leaq G(GATE_VCPU + GATE_VCPU_REGS + R_RFLAGS), %rsp
     pushq $SEL_USER_CS32
     pushq $0
     pushq $0
     movl $VEC_SYSENTER, 4(%rsp)
     SAVE_REGS
+    movq $0, R_RSP(%rsp)
+    movq $SEL_USER_DS, R_SS(%rsp)
     jmp gate_slow_path
 
 /* --- #DB, on its own stack: MOV SS may delay it into the gate's first instruction --- */
@@ -527,10 +654,16 @@ debug_in_ring0: /* ours is never stepped: forget it, and do not hit the same bre
     RESTORE_REGS
     iretq
 
-/* --- NMI, #MC, #DF, each on its own stack: may strike anywhere, so put back the root that was loaded --- */
+/*
+ * --- NMI, #MC, #DF, each on its own stack: may strike anywhere, so put back the root that was loaded. A guest's breakpoints
+ * are off meanwhile: a #DB of ours could take the stack of one that the NMI interrupted ---
+ */
     .balign 16
 gate_paranoid:
     SAVE_REGS
+    movq %dr7, %r12
+    xorl %eax, %eax
+    movq %rax, %dr7
     movq %cr3, %rbx
     movq %rsp, %rbp
     movq G(GATE_CONST + GATE_CONST_HYP_CR3), %rax
@@ -541,8 +674,17 @@ gate_paranoid:
     HYP_CALL trap_nmi
     movq %rbp, %rsp
     movq %rbx, %cr3
-    RESTORE_REGS
-    iretq
+    movq %r12, %dr7
+    testb $3, R_CS(%rsp)
+    jz 1f
+    /* To the guest from the register block: another vCPU may have changed a descriptor, and IRETQ may fault. */
+    movq %rsp, %rsi
+    leaq G(GATE_VCPU + GATE_VCPU_REGS), %rdi
+    movl $R_SIZE / 8, %ecx
+    rep movsq
+    leaq G(GATE_VCPU + GATE_VCPU_REGS), %rsp
+1:  RESTORE_REGS
+    jmp gate_iretq
 
 /* --- back to the guest: %rdi = its root --- */
     .balign 16

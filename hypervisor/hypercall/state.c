@@ -2,6 +2,7 @@
 // What a guest kernel tells about its vCPU: handlers, stacks, segment bases, debug registers; and the way back, iret.
 #include "internal.h"
 
+#include <pv/gate.h>
 #include <pv/run.h>
 #include <pv/trap.h>
 #include <pv/x86.h>
@@ -17,6 +18,7 @@ static long set_one_trap(struct vcpu *v, const struct trap_info *t) {
 
 /* arg: table, ended by an entry with address 0; NULL: forget all. At most one entry for each vector is looked at. */
 long hc_set_trap_table(struct vcpu *v, u64 *arg) {
+    v->gate_stale = true;
     if (!arg[0]) {
         memset(v->trap, 0, sizeof(v->trap));
         return 0;
@@ -40,7 +42,7 @@ long hc_set_trap_table(struct vcpu *v, u64 *arg) {
 long hc_stack_switch(struct vcpu *v, u64 *arg) {
     if (!hc_guest_address_ok(arg[1]))
         return -EINVAL;
-    v->kernel_sp = arg[1];
+    gate_put_kernel_sp(v, arg[1]);
     return 0;
 }
 
@@ -71,6 +73,7 @@ static long set_callback(struct vcpu *v, u32 type, u64 address, u32 flags) {
     if (!hc_guest_address_ok(address))
         return -EINVAL;
     *e = (struct guest_entry){.rip = address, .mask = (flags & CALLBACKF_mask_events) != 0};
+    v->gate_stale = true;
     return 0;
 }
 
@@ -176,13 +179,15 @@ long hc_get_debugreg(struct vcpu *v, u64 *arg) {
 
 /* arg: which, base or selector */
 long hc_set_segment_base(struct vcpu *v, u64 *arg) {
-    switch (arg[0]) {
+    u32 which = (u32)arg[0];
+
+    switch (which) {
     case SEGBASE_FS:
     case SEGBASE_GS_KERNEL:
     case SEGBASE_GS_USER:
         if (!is_canonical(arg[1]))
             return -EINVAL;
-        x86_set_segment_base(v, arg[0] == SEGBASE_FS ? 0 : arg[0] == SEGBASE_GS_KERNEL ? 1 : 2, arg[1]);
+        x86_set_segment_base(v, which == SEGBASE_FS ? 0 : which == SEGBASE_GS_KERNEL ? 1 : 2, arg[1]);
         return 0;
     case SEGBASE_GS_USER_SEL:
         /* A descriptor table replaced by an earlier call of the same multicall is not to be read any more. */
@@ -207,13 +212,16 @@ long hc_vm_assist(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
     case VMASST_CMD_enable:
         __atomic_fetch_or(&v->domain->vm_assist, BIT(arg[1]), __ATOMIC_SEQ_CST);
-        return 0;
+        break;
     case VMASST_CMD_disable:
         __atomic_fetch_and(&v->domain->vm_assist, ~BIT(arg[1]), __ATOMIC_SEQ_CST);
-        return 0;
+        break;
     default:
         return -ENOSYS;
     }
+    for (u32 i = 0; i < v->domain->nr_vcpus; i++)
+        WRITE_ONCE(v->domain->vcpu[i]->gate_stale, true);
+    return 0;
 }
 
 /* Kernel mode is 64-bit code: the flat segment, or one of the guest's own that is like it. */
@@ -250,6 +258,7 @@ long hc_iret(struct vcpu *v, u64 *arg) {
     r->rflags = trap_clean_rflags(f.rflags);
     r->rsp = f.rsp;
     r->ss = (u16)f.ss;
+    v->gate_stale |= v->nmi_masked;
     v->nmi_masked = false;
     WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
     if (v->kernel_mode && !kernel_cs_ok((u16)f.cs))

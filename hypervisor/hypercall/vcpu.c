@@ -66,6 +66,7 @@ static long register_info(struct vcpu *v, gva_t at) {
         return rc;
     if (v == current_vcpu())
         this_cpu()->gate_dirty = true;
+    v->gate_stale = true;
     evtchn_mark_all_pending(v);
     time_update_vcpu(v);
     return 0;

@@ -3,9 +3,11 @@
 #include "internal.h"
 
 #include <pv/boot.h>
+#include <pv/gate.h>
 
 #define ABI_MAJOR 4
 #define ABI_MINOR 17
+_Static_assert(GATE_VERSION == (ABI_MAJOR << 16 | ABI_MINOR), "gate.h");
 
 static long put(u64 to, const void *from, size_t n) {
     return copy_to_guest(gva(to), from, n) ? -EFAULT : 0;
@@ -49,7 +51,7 @@ static long get_features(u64 at) {
 long hc_xen_version(struct vcpu *v, u64 *arg) {
     xen_platform_parameters_t parameters = {.virt_start = 0xffff800000000000ul};
 
-    switch (arg[0]) {
+    switch ((u32)arg[0]) {
     case XENVER_version:
         return ABI_MAJOR << 16 | ABI_MINOR;
     case XENVER_extraversion:

@@ -89,11 +89,14 @@ static bool is_fused(struct vcpu *v, const struct source *k, const struct source
 
 void mm_compose(struct cpu *c, struct vcpu *v) {
     struct source kernel = source_of(v->base), user = kernel;
+    bool was_fused;
 
     if (!mfn_eq(v->user_base, MFN_INVALID))
         user = source_of(v->user_base);
     fill_root(c, 1, &kernel, PTE_U);
+    was_fused = v->fused;
     v->fused = is_fused(v, &kernel, &user);
+    v->gate_stale |= v->fused != was_fused;
     if (!v->fused)
         fill_root(c, 0, &user, 0);
 }

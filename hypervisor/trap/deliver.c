@@ -71,7 +71,7 @@ static void enter(struct vcpu *v, const struct guest_entry *to, const struct fra
     r->cs = SEL_KERNEL_CS;
     r->ss = SEL_KERNEL_DS;
     r->rsp = sp;
-    r->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC);
+    r->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC);
 }
 
 void trap_enter_callback(struct vcpu *v, const struct guest_entry *to, bool fast_syscall) {
@@ -132,7 +132,7 @@ void trap_inject_nmi(struct vcpu *v) {
     v->nmi_pending = false;
     if (!v->nmi.rip)
         return;
-    v->nmi_masked = true;
+    v->nmi_masked = v->gate_stale = true;
     add(&f, r->rcx);
     add(&f, r->r11);
     add_return_frame(&f, v, r);

@@ -114,15 +114,21 @@ static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2) {
         handle_exception(v, r, cr2);
 }
 
+static void come_in(struct cpu *c, struct vcpu *v) {
+    __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
+    c->entries++;
+    c->tlb_clock = tlb_clock_now();
+    x86_disarm_breakpoints(v);
+    gate_take_kernel_sp(v);
+}
+
 void trap_from_guest(void) {
     struct cpu *c = this_cpu();
     struct vcpu *v = c->current;
     struct regs *r = vcpu_regs(v);
     u64 cr2 = r->vector == VEC_PF ? read_cr2() : 0;
 
-    __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
-    c->entries++;
-    c->tlb_clock = tlb_clock_now();
+    come_in(c, v);
     find_mode(v, r);
     handle(c, v, r, cr2);
     run_loop();
@@ -133,9 +139,7 @@ void trap_iret_fault(struct regs *fault) {
     struct vcpu *v = c->current;
     struct regs *r = vcpu_regs(v), copy = *fault;
 
-    __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
-    c->entries++;
-    c->tlb_clock = tlb_clock_now();
+    come_in(c, v);
     /* The frame IRETQ refused is where it was; the other registers were loaded when it faulted. */
     memcpy(r, &copy, offsetof(struct regs, error_code));
     v->kernel_mode = v->gate->kernel_mode;

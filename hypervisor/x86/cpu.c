@@ -114,7 +114,7 @@ void x86_init_cpu(struct cpu *c) {
     __asm__ volatile("ltr %w0" ::"r"(SEL_TSS));
     write_cr0(read_cr0() | CR0_WP);
     set_syscall_entries();
-    write_dr7(0x400);
+    write_dr7(DR7_NONE);
     if (x86_features.rdtscp)
         wrmsr(MSR_TSC_AUX, 0);
 }

@@ -16,7 +16,7 @@ bool x86_vcpu_init(struct vcpu *v) {
     v->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (x86_features.xsave ? CR4_OSXSAVE : 0) |
              (x86_features.fsgsbase ? CR4_FSGSBASE : 0);
     v->debugreg[6] = 0xffff0ff0;
-    v->debugreg[7] = 0x400;
+    v->debugreg[7] = DR7_NONE;
     return true;
 }
 
@@ -148,13 +148,25 @@ void x86_set_ts(bool on) {
     write_cr0(on ? cr0 | CR0_TS : cr0 & ~CR0_TS);
 }
 
+/* Without DR7: breakpoints are armed only while the guest runs. */
 void x86_load_debug_registers(struct vcpu *v) {
     write_dr0(v->debugreg[0]);
     write_dr1(v->debugreg[1]);
     write_dr2(v->debugreg[2]);
     write_dr3(v->debugreg[3]);
     write_dr6(v->debugreg[6]);
-    write_dr7(v->debugreg[7]);
+}
+
+/* The hypervisor's own addresses are also addresses that guests may choose: while it runs no breakpoint is armed, or a
+ * guest could slow it down and measure what it touches. */
+void x86_arm_breakpoints(const struct vcpu *v) {
+    if (v->debugreg[7] & DR7_ENABLES)
+        write_dr7(v->debugreg[7]);
+}
+
+void x86_disarm_breakpoints(const struct vcpu *v) {
+    if (v->debugreg[7] & DR7_ENABLES)
+        write_dr7(DR7_NONE);
 }
 
 void x86_reload_ldt(void) {
@@ -169,8 +181,6 @@ void x86_save_vcpu(struct vcpu *v) {
     save_segments(v);
     x86_set_ts(false);
     fpu_save(v->xsave_area);
-    if (v->debugreg[7] & 0xff)
-        write_dr7(0x400);
 }
 
 void x86_load_vcpu(struct cpu *c, struct vcpu *v) {
@@ -180,7 +190,7 @@ void x86_load_vcpu(struct cpu *c, struct vcpu *v) {
     load_segments(v);
     fpu_restore(v->xsave_area);
     x86_set_ts(v->fpu_dirty_ts);
-    if (v->debugreg[7] & 0xff)
+    if (v->debugreg[7] & DR7_ENABLES)
         x86_load_debug_registers(v);
     x86_barrier_between_domains();
 }

@@ -73,6 +73,7 @@ struct vcpu {
     mfn_t gate_mfn;
     bool kernel_mode;  /* trusted copy of the mode, taken at each entry */
     bool fused;        /* one CPU root serves both rings */
+    bool gate_stale;   /* what the gate was told about this vCPU changed: gate_set_fast_path() */
     bool fpu_dirty_ts; /* CR0.TS as the guest set it */
     void *xsave_area;
     u64 fs_base, gs_base_kernel, gs_base_user; /* valid while not loaded */
@@ -95,7 +96,7 @@ struct vcpu {
     /* Entry points the guest asked for */
     struct guest_entry trap[NR_VECTORS];
     struct guest_entry event, failsafe, syscall, syscall32, sysenter, nmi;
-    u64 kernel_sp;
+    u64 kernel_sp; /* the gate's stack_switch changes its low half: gate_take_kernel_sp() */
     bool nmi_pending, nmi_masked;
 
     struct vcpu_info *info; /* direct map, inside shared_info or a page the guest registered */

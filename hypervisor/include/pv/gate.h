@@ -52,21 +52,33 @@
 #define GATE_CONST_NMI_RSP 16
 #define GATE_CONST_CPU 24
 #define GATE_CONST_INFO 32
-#define GATE_CONST_KERNEL_SP 40
-#define GATE_CONST_SYSCALL 48
+#define GATE_CONST_SP_HIGH 40
+#define GATE_CONST_HYPERCALLS 48
 #define GATE_CONST_IRET 56
-#define GATE_CONST_TRAP_PF 64
-#define GATE_CONST_TRAP_BP 72
-#define GATE_CONST_TRAP_DE 80
-#define GATE_CONST_TRAP_80 88
+#define GATE_CONST_MASK 64
+#define GATE_CONST_ENTRY 72
 #define GATE_VCPU_REGS (4096 - 168)
 #define GATE_VCPU_MODE 0
-#define GATE_VCPU_SCRATCH 8
+#define GATE_VCPU_SP_LOW 8
+#define GATE_VCPU_SCRATCH 16
+
+/* The kernel's entries that the fast path knows: indices into gate_const.entry and .mask. */
+#define FAST_SYSCALL 0
+#define FAST_SYSCALL32 1
+#define FAST_SYSENTER 2
+#define FAST_PF 3
+#define FAST_DE 4
+#define FAST_BP 5
+#define FAST_80 6
+#define NR_FAST 7
 
 /* Members of vcpu_info that the fast path uses; checked against the ABI in gate/fast.c. */
 #define INFO_PENDING 0
 #define INFO_MASK 1
 #define INFO_CR2 16
+
+/* The answer to xen_version(XENVER_version). */
+#define GATE_VERSION 0x40011
 
 /* What a guest may choose of RFLAGS in a frame that is loaded: status flags, DF, TF, RF, AC, ID. */
 #define GATE_RFLAGS_ALLOWED 0x250dd5
@@ -88,16 +100,21 @@ struct gate_const {
     struct cpu *cpu;
     /* For the fast path: this vCPU's, written at each way back to its guest. An entry of 0 sends its users to the slow
      * path. */
-    u64 info;      /* where its vcpu_info is, in GATE_INFO */
-    u64 kernel_sp; /* end of the kernel's stack for entries from user mode, aligned */
-    u64 syscall, iret, trap_pf, trap_bp, trap_de, trap_80;
+    u64 info;    /* where its vcpu_info is, in GATE_INFO */
+    u64 sp_high; /* upper 32 bits of the kernel's stack for entries from user mode; the lower ones are in gate_vcpu */
+    u64 hypercalls; /* the small ones may be answered in the gate */
+    u64 iret;       /* and iret */
+    u8 mask[8];     /* 1: enter with upcalls masked */
+    u64 entry[NR_FAST];
 };
 
 /* The vCPU's gate page: the guest kernel can write all of it. */
 struct gate_vcpu {
     u64 kernel_mode; /* 1: what the vCPU runs is its kernel; the C code keeps its own copy while in the hypervisor */
-    u64 scratch[5];  /* the fast path's, between two of its instructions */
-    u8 pad[4096 - 48 - sizeof(struct regs)];
+    u32 sp_low;      /* lower half of the kernel's stack, aligned; stack_switch in the gate changes it */
+    u32 unused;
+    u64 scratch[5]; /* the fast path's, between two of its instructions */
+    u8 pad[4096 - 56 - sizeof(struct regs)];
     struct regs regs;
 };
 
@@ -105,8 +122,13 @@ struct gate_vcpu {
 bool gate_init_cpu(struct cpu *c);
 /* Maps the vCPU's gate page, vcpu_info page, GDT and LDT frames into this CPU's gate slot; NULL: none. */
 void gate_map_vcpu(struct cpu *c, struct vcpu *v);
-/* Tells the fast path of this CPU about the vCPU it is going to run. */
+/* Tells the fast path of this CPU about the vCPU it is going to run: needed when v->gate_stale is set, and clears it.
+ */
 void gate_set_fast_path(struct cpu *c, struct vcpu *v);
+/* The current vCPU's kernel has a new stack for entries from user mode: sp is the guest's address. */
+void gate_put_kernel_sp(struct vcpu *v, u64 sp);
+/* The kernel's stack as the guest has left it: to be called once at each entry. */
+void gate_take_kernel_sp(struct vcpu *v);
 /* The boot option fastpath=off was given: every entry takes the slow path. */
 extern bool gate_fast_path_off;
 /* Loads the guest root and the registers of the vCPU's gate page. Does not return. */

@@ -24,7 +24,10 @@ u64 x86_get_segment_base(struct vcpu *v, unsigned which);
 void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base);
 /* Loads the user GS selector, and with it its base; a bad selector counts as null. */
 void x86_load_user_gs(u16 selector);
+/* The current vCPU's debug registers, without DR7; its breakpoints are armed only while it runs. */
 void x86_load_debug_registers(struct vcpu *v);
+void x86_arm_breakpoints(const struct vcpu *v);
+void x86_disarm_breakpoints(const struct vcpu *v);
 /* Flushes the hypervisor root's view of the gate pages that show the vCPU. */
 void x86_flush_own_tlb(void);
 /* Makes the CPU read the LDT's descriptor again. */

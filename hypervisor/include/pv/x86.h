@@ -57,6 +57,8 @@ enum msr {
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NXE BIT(11)
+#define DR7_ENABLES 0xfful /* any breakpoint, local or global */
+#define DR7_NONE 0x400ul
 #define CR0_PE BIT(0)
 #define CR0_MP BIT(1)
 #define CR0_EM BIT(2)
