@@ -140,10 +140,11 @@ void trap_iret_fault(struct regs *fault) {
     struct regs *r = vcpu_regs(v), copy = *fault;
 
     come_in(c, v);
-    /* The frame IRETQ refused is where it was; the other registers were loaded when it faulted. */
+    /* The frame IRETQ refused is where it was; the other registers were loaded when it faulted. The CPU pushed just
+     * below that frame, so the two blocks overlap: *fault is lost once the first word is written. */
     memcpy(r, &copy, offsetof(struct regs, error_code));
     v->kernel_mode = v->gate->kernel_mode;
     v->count[COUNT_EXCEPTION]++;
-    trap_inject(v, (u8)fault->vector, fault->error_code);
+    trap_inject(v, (u8)copy.vector, copy.error_code);
     run_loop();
 }

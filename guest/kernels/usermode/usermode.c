@@ -115,6 +115,21 @@ static void check_refused(void) {
     expect("sysenter", &p, TRAP_UD, 0);
 }
 
+/* Return frames the CPU refuses; no register may be taken for the vector or the error code. */
+static void check_refused_frames(void) {
+    static const uint32_t selectors[] = {0x1233, FLAT_USER_SS64 & 0xffff};
+    struct regs regs;
+    struct probe p;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
+        user_regs_init(&regs, AT(user_syscall), STACK_VA + PAGE_SIZE);
+        fill_pattern(&regs);
+        regs.cs = selectors[i];
+        user_run(&p, &regs);
+        expect("refused_frame", &p, TRAP_GP, selectors[i] & ~3U);
+    }
+}
+
 static void expect_fault(const char *test, const struct probe *p, unsigned long va, uint64_t error) {
     if (expect(test, p, TRAP_PF, error) && p->cr2 != va)
         test_fail(name_of(test), "cr2 0x%lx, expected 0x%lx", p->cr2, va);
@@ -234,6 +249,7 @@ static void check_all(const char *name, uint64_t *root) {
     data[0] = 0x1da7a;
     check_entries();
     check_refused();
+    check_refused_frames();
     check_faults();
     check_demand();
     check_events();
