@@ -12,8 +12,9 @@
 
 #include "internal.h"
 
+/* All but the one that the way back to a guest answers. */
 static u32 take_requests(struct cpu *c) {
-    return __atomic_exchange_n(&c->requests, 0, __ATOMIC_SEQ_CST);
+    return __atomic_fetch_and(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
 }
 
 /* Puts the vCPU's state back into its structures; the CPU has none afterwards. */
@@ -62,7 +63,10 @@ static void program_timer(struct cpu *c) {
     c->deadline = deadline;
 }
 
-static void do_requests(struct cpu *c, u32 requests) {
+/* Nobody looks at the clock otherwise: whatever is due at some time has its interrupt, which comes in the guest if it
+ * did not come before. */
+static void do_requests(struct cpu *c) {
+    u32 requests = take_requests(c);
     u64 now = time_now();
 
     if (requests & CPU_REQ_WORK) {
@@ -75,6 +79,7 @@ static void do_requests(struct cpu *c, u32 requests) {
         c->deadline = 0; /* it has fired or must be set anew */
     if (requests & CPU_REQ_RESCHED || c->slice_end <= now)
         reschedule(c);
+    program_timer(c);
 }
 
 static void refresh_gate(struct cpu *c, struct vcpu *v) {
@@ -139,35 +144,29 @@ static void leave(struct cpu *c, struct vcpu *v) {
 }
 
 static void compose_if_needed(struct cpu *c, struct vcpu *v) {
-    u32 posted = __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
-
-    if (!c->recompose && !(posted & CPU_REQ_RECOMPOSE))
+    if (!(READ_ONCE(c->requests) & CPU_REQ_RECOMPOSE))
         return;
-    c->recompose = false;
+    __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
     mm_compose(c, v);
+}
+
+static void idle(struct cpu *c) {
+    __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST); /* whom it was for is gone */
+    x86_idle(c);
 }
 
 void run_loop(void) {
     struct cpu *c = this_cpu();
 
     for (;;) {
-        u32 requests = take_requests(c);
-        struct vcpu *v;
-
-        c->recompose |= (requests & CPU_REQ_RECOMPOSE) != 0;
-        do_requests(c, requests);
-        program_timer(c);
-        v = c->current;
-        if (v && !prepare(c, v))
-            continue;
         if (READ_ONCE(c->requests) & ~(u32)CPU_REQ_RECOMPOSE)
-            continue;
-        if (v)
-            compose_if_needed(c, v);
-        if (v)
-            leave(c, v);
-        else
-            x86_idle(c);
+            do_requests(c);
+        if (!c->current) {
+            idle(c);
+        } else if (prepare(c, c->current)) {
+            compose_if_needed(c, c->current);
+            leave(c, c->current);
+        }
     }
 }
 

@@ -49,7 +49,6 @@ struct cpu {
     bool idle;          /* halted, or about to be */
     u64 slice_end;      /* when the scheduler wants to be asked again, ns */
     u64 deadline;       /* what the one-shot timer is programmed to, ns */
-    bool recompose;     /* the CPU roots are not those of the current vCPU's bases */
     bool gate_dirty;    /* the gate slot does not show the current vCPU's pages yet */
     u64 root_groups[2]; /* groups of 16 slots that may be filled in cpu_root[] */
 
