@@ -148,7 +148,7 @@ static void map_frame_table(void) {
     frame_table_max = top_of(false) >> PAGE_SHIFT;
 }
 
-/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole below 4 GiB. */
+/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole. */
 static void map_m2p(void) {
     u64 top = ALIGN_UP(MAX(top_of(false), LOW_LIMIT), MiB(2));
     void *hole = boot_memory_page();
@@ -166,9 +166,16 @@ static void map_m2p(void) {
             memset(maddr_to_virt(hyp_translate(va)), 0xff, PAGE_SIZE);
         }
     }
-    for (u64 pa = 0; pa < top; pa += MiB(2))
-        if (!hyp_is_mapped(M2P_BASE + (pa >> PAGE_SHIFT) * 8))
-            hyp_map(M2P_BASE + (pa >> PAGE_SHIFT) * 8, virt_to_maddr(hole), PAGE_SIZE, PTE_NX);
+    hyp_map_holes(M2P_BASE, (top >> PAGE_SHIFT) * 8, hole);
+}
+
+/* Any frame below frame_table_max can be looked at: one page of zeros is the RAM in the holes, and what the frame table
+ * says of it: no references, so nobody gets one. */
+static void map_holes(void) {
+    const void *zeros = boot_memory_page();
+
+    hyp_map_holes(DIRECTMAP_BASE, frame_table_max << PAGE_SHIFT, zeros);
+    hyp_map_holes(FRAMETABLE_BASE, frame_table_max * sizeof(struct page), zeros);
 }
 
 /* Slots whose L3 tables all roots share: they must exist before a second root is made. */
@@ -190,6 +197,7 @@ void boot_memory_init(void) {
     map_direct();
     map_frame_table();
     map_m2p();
+    map_holes();
     hyp_master_root[pt_slot(GATE_BASE, 4)] = boot_gate_slot();
     write_cr3(virt_to_maddr(hyp_master_root).a);
 }

@@ -7,6 +7,76 @@
 #include <pv/mm.h>
 #include <pv/pte.h>
 
+/* --- references and uses: what page_get() and its like do, in line for the paths that live by it --- */
+/* What guests may bring a count to. Above it there is room for the two references that tables take of themselves. */
+#define COUNT_LIMIT 0x7fffffffu
+
+/* Takes a frame that nothing refers to any more out of its owner's hands and gives it to the heap. */
+void page_release(struct page *pg);
+
+/* The reference comes first: only then the frame can't change hands while its owner is looked at. But the count of
+ * another domain's frame is not touched: its owner may be waiting for it to be one (domain_detach_page()). A free frame
+ * has none to add to. */
+static inline bool ref_get(struct page *pg, const struct domain *d) {
+    u64 old = READ_ONCE(pg->count);
+
+    if (unlikely(READ_ONCE(pg->owner) != (u32)d->id + 1))
+        return false;
+    do {
+        if ((u32)old - 1 >= COUNT_LIMIT - 1)
+            return false;
+    } while (!__atomic_compare_exchange_n(&pg->count, &old, old + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    if (likely(READ_ONCE(pg->owner) == (u32)d->id + 1))
+        return true;
+    page_put(pg);
+    return false;
+}
+
+static inline void ref_put(struct page *pg) {
+    u32 now = (u32)__atomic_sub_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
+
+    ASSERT(now <= COUNT_LIMIT + 2);
+    if (unlikely(!now))
+        page_release(pg);
+}
+
+static inline bool type_swap(struct page *pg, u64 *old, u64 new) {
+    return __atomic_compare_exchange_n(&pg->type, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline enum page_type type_of(u64 word) {
+    return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
+}
+
+int type_get_slowly(struct page *pg, enum page_type type);
+void type_put_slowly(struct page *pg);
+
+/* One more use of what the frame is, or one less that is not the last: a swap of the count. */
+static inline int type_get(struct page *pg, enum page_type type) {
+    const u64 settled = TYPE_MASK | TYPE_VALIDATED | TYPE_PARTIAL | TYPE_ZOMBIE;
+    u64 old = READ_ONCE(pg->type);
+
+    if (likely((old & settled) == ((u64)type << TYPE_SHIFT | TYPE_VALIDATED) && (u32)old - 1 < COUNT_LIMIT - 1 &&
+               type_swap(pg, &old, old + 1)))
+        return 0;
+    return type_get_slowly(pg, type);
+}
+static inline void type_put(struct page *pg) {
+    u64 old = READ_ONCE(pg->type);
+
+    if (unlikely((u32)old <= 1 || !type_swap(pg, &old, old - 1)))
+        type_put_slowly(pg);
+}
+static inline int ref_get_with_type(struct page *pg, const struct domain *d, enum page_type type) {
+    int rc;
+
+    if (!ref_get(pg, d))
+        return -EINVAL;
+    rc = type_get(pg, type);
+    if (unlikely(rc))
+        page_put(pg);
+    return rc;
+}
+
 /* --- entries (validate.c): all with mm_lock of the table's owner held --- */
 /* Takes what an entry of a table of this type refers to. 0, -EINVAL, -EBUSY, -ERESTART. *entry may be corrected
  * (G dropped). owner: whose frames an L1 entry may map. */
@@ -17,8 +87,27 @@ void entry_put(enum page_type table, u64 entry);
 int table_get_entries(struct page *pg, enum page_type type, struct domain *owner);
 /* Drops what entries [0, end) hold. */
 void table_put_entries(struct page *pg, enum page_type type, u32 end);
-/* The first present entry from slot i on, or end. */
-u32 table_next_present(const u64 *table, u32 i, u32 end);
+/* The first present entry from slot i on, or end. Most tables are nearly empty: whole groups are passed over. */
+#define TABLE_GROUP 16
+static inline bool table_group_is_empty(const u64 *group) {
+    u64 all = 0;
+
+#pragma GCC unroll 16
+    for (u32 i = 0; i < TABLE_GROUP; i++)
+        all |= group[i];
+    return !(all & PTE_P);
+}
+static inline u32 table_next_present(const u64 *table, u32 i, u32 end) {
+    while (i < end) {
+        if (!(i % TABLE_GROUP) && table_group_is_empty(table + i))
+            i += TABLE_GROUP;
+        else if (table[i] & PTE_P)
+            return i;
+        else
+            i++;
+    }
+    return end;
+}
 static inline bool is_table(enum page_type t) {
     return t >= PT_L1 && t <= PT_L4;
 }
@@ -41,8 +130,5 @@ static inline struct domain *page_owner(const struct page *pg) {
 
     return owner ? domain_by_id((domid_t)(owner - 1)) : NULL;
 }
-
-/* Takes a frame that nothing refers to any more out of its owner's hands and gives it to the heap. */
-void page_release(struct page *pg);
 
 #endif

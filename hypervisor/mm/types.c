@@ -2,49 +2,17 @@
 // References and types of frames: the state machine of pv/mm.h. What a table's entries mean is validate.c's.
 #include "internal.h"
 
-/* What guests may bring a count to. Above it there is room for the two references that tables take of themselves. */
-#define COUNT_LIMIT 0x7fffffffu
-
-static bool ref_add(struct page *pg) {
-    u64 old = READ_ONCE(pg->count);
-
-    do {
-        if (!(old & PAGE_REFS) || (old & PAGE_REFS) >= COUNT_LIMIT || old & PAGE_FREE)
-            return false;
-    } while (!__atomic_compare_exchange_n(&pg->count, &old, old + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    return true;
-}
-
 /* One more of a frame the caller has a reference to. Only for tables' own (partial, zombie), so it can't fail. */
 static void ref_keep(struct page *pg) {
     __atomic_add_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* The reference comes first: only then the frame can't change hands while its owner is looked at. But the count of
- * another domain's frame is not touched: its owner may be waiting for it to be one (domain_detach_page()). */
 bool page_get(struct page *pg, struct domain *d) {
-    if (READ_ONCE(pg->owner) != (u32)d->id + 1 || !ref_add(pg))
-        return false;
-    if (READ_ONCE(pg->owner) == (u32)d->id + 1)
-        return true;
-    page_put(pg);
-    return false;
+    return ref_get(pg, d);
 }
 
 void page_put(struct page *pg) {
-    u64 now = __atomic_sub_fetch(&pg->count, 1, __ATOMIC_SEQ_CST);
-
-    ASSERT((now & PAGE_REFS) <= COUNT_LIMIT + 2);
-    if (!(now & PAGE_REFS))
-        page_release(pg);
-}
-
-static bool type_swap(struct page *pg, u64 *old, u64 new) {
-    return __atomic_compare_exchange_n(&pg->type, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-static enum page_type type_of(u64 word) {
-    return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
+    ref_put(pg);
 }
 
 static u32 present_groups(const struct page *pg) {
@@ -88,7 +56,7 @@ static int validate(struct page *pg, enum page_type type) {
     pg->aux = rc ? tlb_clock_advance() : summary(pg, type);
     __atomic_store_n(&pg->type, (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1), __ATOMIC_SEQ_CST);
     if (resumed)
-        page_put(pg);
+        ref_put(pg);
     return rc;
 }
 
@@ -109,7 +77,7 @@ static bool is_in_transition(u64 word) {
     return word & TYPE_USES && type_of(word) == PT_WRITABLE && !(word & TYPE_VALIDATED);
 }
 
-int page_get_type(struct page *pg, enum page_type type) {
+int type_get_slowly(struct page *pg, enum page_type type) {
     u64 old = READ_ONCE(pg->type), new;
 
     for (;;) {
@@ -134,6 +102,10 @@ int page_get_type(struct page *pg, enum page_type type) {
         if (type_swap(pg, &old, old + 1))
             return 0;
     }
+}
+
+int page_get_type(struct page *pg, enum page_type type) {
+    return type_get(pg, type);
 }
 
 void zombie_add(struct domain *d, struct page *pg) {
@@ -161,7 +133,7 @@ static bool put_last(struct page *pg, u64 *old) {
     return true;
 }
 
-void page_put_type(struct page *pg) {
+void type_put_slowly(struct page *pg) {
     u64 old = READ_ONCE(pg->type);
     bool done = false;
 
@@ -178,20 +150,17 @@ void page_put_type(struct page *pg) {
     }
 }
 
-int page_get_with_type(struct page *pg, struct domain *d, enum page_type type) {
-    int rc;
+void page_put_type(struct page *pg) {
+    type_put(pg);
+}
 
-    if (!page_get(pg, d))
-        return -EINVAL;
-    rc = page_get_type(pg, type);
-    if (rc)
-        page_put(pg);
-    return rc;
+int page_get_with_type(struct page *pg, struct domain *d, enum page_type type) {
+    return ref_get_with_type(pg, d, type);
 }
 
 void page_put_with_type(struct page *pg) {
-    page_put_type(pg);
-    page_put(pg);
+    type_put(pg);
+    ref_put(pg);
 }
 
 static void exhume(struct domain *d) {

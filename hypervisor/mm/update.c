@@ -147,14 +147,14 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
     struct page *pg = mfn_to_page(maddr_to_mfn(u->entry));
     int rc;
 
-    if (u->entry.a & 7 || !mfn_valid(maddr_to_mfn(u->entry)) || !page_get(pg, d))
+    if (u->entry.a & 7 || !mfn_readable(maddr_to_mfn(u->entry)) || !ref_get(pg, d))
         return -EINVAL;
     rc = begin(d);
     if (!rc) {
         rc = update_locked(d, owner, pg, u);
         spin_unlock(&d->mm_lock);
     }
-    page_put(pg);
+    ref_put(pg);
     return rc;
 }
 
@@ -175,7 +175,7 @@ int mm_pin(struct domain *d, mfn_t m, enum page_type type) {
     struct page *pg = mfn_to_page(m);
     int rc;
 
-    if (!mfn_valid(m) || !page_get(pg, d))
+    if (!mfn_readable(m) || !ref_get(pg, d))
         return -EINVAL;
     rc = begin(d);
     if (!rc) {
@@ -187,7 +187,7 @@ int mm_pin(struct domain *d, mfn_t m, enum page_type type) {
         spin_unlock(&d->mm_lock);
     }
     if (rc)
-        page_put(pg);
+        ref_put(pg);
     return rc;
 }
 
@@ -195,7 +195,7 @@ int mm_unpin(struct domain *d, mfn_t m) {
     struct page *pg = mfn_to_page(m);
     int rc;
 
-    if (!mfn_valid(m) || !page_get(pg, d))
+    if (!mfn_readable(m) || !ref_get(pg, d))
         return -EINVAL;
     rc = begin(d);
     if (!rc) {
@@ -205,7 +205,7 @@ int mm_unpin(struct domain *d, mfn_t m) {
             rc = -EINVAL;
         spin_unlock(&d->mm_lock);
     }
-    page_put(pg);
+    ref_put(pg);
     return rc;
 }
 
@@ -226,7 +226,7 @@ static int set_base(struct vcpu *v, mfn_t *base, mfn_t m) {
     if (rc)
         return rc;
     if (!mfn_eq(m, MFN_INVALID))
-        rc = mfn_valid(m) ? page_get_with_type(mfn_to_page(m), d, PT_L4) : -EINVAL;
+        rc = mfn_readable(m) ? page_get_with_type(mfn_to_page(m), d, PT_L4) : -EINVAL;
     if (!rc)
         swap_base(v, base, m);
     spin_unlock(&d->mm_lock);

@@ -10,7 +10,7 @@
 /* Only a frame of another domain can be a zombie here, the own ones were drained. When that domain gets to drain it is
  * not ours to wait for. */
 static int writable_get(struct page *pg, struct domain *owner) {
-    int rc = page_get_with_type(pg, owner, PT_WRITABLE);
+    int rc = ref_get_with_type(pg, owner, PT_WRITABLE);
 
     return rc == -ERESTART ? -EBUSY : rc;
 }
@@ -19,18 +19,18 @@ static int leaf_get(u64 *entry, struct domain *owner) {
     struct page *pg;
 
     *entry &= ~L1_DROPPED;
-    if (!mfn_valid(pte_mfn(*entry)))
+    if (!mfn_readable(pte_mfn(*entry)))
         return -EINVAL;
     pg = mfn_to_page(pte_mfn(*entry));
     if (*entry & PTE_W)
         return writable_get(pg, owner);
-    return page_get(pg, owner) ? 0 : -EINVAL;
+    return ref_get(pg, owner) ? 0 : -EINVAL;
 }
 
 static int upper_get(enum page_type table, u64 entry, struct domain *owner) {
-    if (entry & UPPER_REFUSED || !mfn_valid(pte_mfn(entry)))
+    if (entry & UPPER_REFUSED || !mfn_readable(pte_mfn(entry)))
         return -EINVAL;
-    return page_get_with_type(mfn_to_page(pte_mfn(entry)), owner, table - 1);
+    return ref_get_with_type(mfn_to_page(pte_mfn(entry)), owner, table - 1);
 }
 
 int entry_get(enum page_type table, u64 *entry, struct domain *owner) {
@@ -46,21 +46,8 @@ void entry_put(enum page_type table, u64 entry) {
         return;
     pg = mfn_to_page(pte_mfn(entry));
     if (table != PT_L1 || entry & PTE_W)
-        page_put_type(pg);
-    page_put(pg);
-}
-
-/* Most tables are nearly empty: whole groups of 8 are passed over. */
-u32 table_next_present(const u64 *t, u32 i, u32 end) {
-    while (i < end) {
-        if (!(i & 7) && !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
-            i += 8;
-        else if (t[i] & PTE_P)
-            break;
-        else
-            i++;
-    }
-    return MIN(i, end);
+        type_put(pg);
+    ref_put(pg);
 }
 
 void table_put_entries(struct page *pg, enum page_type type, u32 end) {

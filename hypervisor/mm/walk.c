@@ -9,29 +9,27 @@ static bool is_canonical(u64 a) {
 }
 
 u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) {
-    u64 writable = PTE_W, user = PTE_U, nx = 0, e;
-    mfn_t table = base;
+    u64 all = ~0ul, any = 0, e = pte_make(base, PTE_P);
 
     if (entry)
         entry->a = 0;
     if (!is_canonical(va.a) || slot_is_reserved(pt_slot(va.a, 4)))
         return 0;
-    for (int level = 4;; level--) {
-        if (!mfn_valid(table))
+#pragma GCC unroll 4
+    for (int level = 4; level >= 1; level--) {
+        mfn_t table = pte_mfn(e);
+
+        if (!(e & PTE_P) || !mfn_readable(table))
             return 0;
-        e = READ_ONCE(((u64 *)mfn_to_virt(table))[pt_slot(va.a, level)]);
-        if (level == 1)
-            break;
-        if (!(e & PTE_P))
-            return 0;
-        writable &= e;
-        user &= e;
-        nx |= e & PTE_NX;
-        table = pte_mfn(e);
+        if (level < 4) {
+            all &= e;
+            any |= e;
+        }
+        if (level == 1 && entry)
+            entry->a = mfn_to_maddr(table).a + pt_slot(va.a, 1) * 8;
+        e = READ_ONCE(((const u64 *)mfn_to_virt(table))[pt_slot(va.a, level)]);
     }
-    if (entry)
-        entry->a = mfn_to_maddr(table).a + pt_slot(va.a, 1) * 8;
-    return e & PTE_P ? (e & (writable | ~PTE_W) & (user | ~PTE_U)) | nx : 0;
+    return e & PTE_P ? (e & (all | ~(PTE_W | PTE_U))) | (any & PTE_NX) : 0;
 }
 
 /* The frame behind a guest address, held for reading or writing; NULL if the guest may not. */
@@ -39,18 +37,18 @@ static struct page *hold(struct vcpu *v, gva_t va, bool write) {
     u64 pte = mm_walk(v->base, va, NULL);
     struct page *pg;
 
-    if (!(pte & PTE_P) || (write && !(pte & PTE_W)) || !mfn_valid(pte_mfn(pte)))
+    if (!(pte & PTE_P) || (write && !(pte & PTE_W)) || !mfn_readable(pte_mfn(pte)))
         return NULL;
     pg = mfn_to_page(pte_mfn(pte));
     if (write)
-        return page_get_with_type(pg, v->domain, PT_WRITABLE) ? NULL : pg;
-    return page_get(pg, v->domain) ? pg : NULL;
+        return ref_get_with_type(pg, v->domain, PT_WRITABLE) ? NULL : pg;
+    return ref_get(pg, v->domain) ? pg : NULL;
 }
 
 static void let_go(struct page *pg, bool write) {
     if (write)
-        page_put_type(pg);
-    page_put(pg);
+        type_put(pg);
+    ref_put(pg);
 }
 
 static size_t chunk_of(gva_t va, size_t n) {
@@ -123,13 +121,13 @@ bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old) {
     u64 pte = mm_walk(v->base, gva(va.a & ~7ul), NULL);
     struct page *pg;
 
-    if (!(pte & PTE_P) || !mfn_valid(pte_mfn(pte)))
+    if (!(pte & PTE_P) || !mfn_readable(pte_mfn(pte)))
         return false;
     pg = mfn_to_page(pte_mfn(pte));
-    if (!page_get(pg, v->domain))
+    if (!ref_get(pg, v->domain))
         return false;
     entry->a = mfn_to_maddr(pte_mfn(pte)).a + (va.a & (PAGE_SIZE - 8));
     *old = READ_ONCE(*(u64 *)maddr_to_virt(*entry));
-    page_put(pg);
+    ref_put(pg);
     return READ_ONCE(pg->type) & TYPE_USES && page_last_type(pg) == PT_L1;
 }

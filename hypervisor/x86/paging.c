@@ -45,6 +45,29 @@ void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags) {
     }
 }
 
+/* filler[k]: what an empty slot of a table of level k + 1 gets. */
+static void fill_holes(u64 *table, int level, const u64 *filler, u32 first, u32 end) {
+    for (u32 i = first; i < end; i++) {
+        if (!(table[i] & PTE_P))
+            table[i] = filler[level - 1];
+        else if (level > 1 && !(table[i] & PTE_PSE))
+            fill_holes(mfn_to_virt(pte_mfn(table[i])), level - 1, filler, 0, 512);
+    }
+}
+
+void hyp_map_holes(u64 va, u64 size, const void *page) {
+    u64 filler[3] = {pte_make(virt_to_mfn(page), PTE_P | PTE_A | PTE_NX)};
+    u64 *l3 = next_table(&hyp_master_root[pt_slot(va, 4)]);
+
+    for (int k = 1; k < 3; k++) {
+        u64 *table = new_table();
+
+        fill_holes(table, 1, &filler[k - 1], 0, 512);
+        filler[k] = pte_make(virt_to_mfn(table), PTE_P | PTE_W | PTE_A);
+    }
+    fill_holes(l3, 3, filler, pt_slot(va, 3), pt_slot(va + size - 1, 3) + 1);
+}
+
 void *mmio_map(maddr_t pa, size_t size) {
     u64 start = ALIGN_DOWN(pa.a, PAGE_SIZE), end = ALIGN_UP(pa.a + size, PAGE_SIZE);
 

@@ -70,6 +70,7 @@ void mm_host_init(u32 n) {
     if (!ram) {
         ram = aligned_alloc(PAGE_SIZE, MM_FRAMES * PAGE_SIZE);
         memset(ram, 0xa5, MM_FRAMES * PAGE_SIZE);
+        memset(ram + MM_HOLE * PAGE_SIZE, 0, PAGE_SIZE);
         frame_table = calloc(MM_FRAMES, sizeof(struct page));
         frame_table_max = MM_FRAMES;
         heap_add_range(mfn(MM_OWN), mfn(MM_HOLE));

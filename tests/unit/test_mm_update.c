@@ -305,6 +305,25 @@ static void walks(void **state) {
     assert_int_equal(mm_walk(s.l[4], gva(0x800000000000), NULL), 0);
 }
 
+/* A table that changes under a walk can name any frame: what is no RAM reads as zeros, what is beyond it is not read.
+ */
+static void walks_end_outside_ram(void **state) {
+    u64 *l1 = mm_host_table(s.l[1]), *l2 = &mm_host_table(s.l[2])[pt_slot(MM_MAP_BASE, 2)], saved = *l2;
+    const u64 outside[] = {MM_HOLE, MM_FRAMES, 1ul << 39};
+    char byte;
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(outside); i++) {
+        *l2 = mm_pte(mfn(outside[i]), MM_RWP);
+        assert_int_equal(mm_walk(s.l[4], gva(MM_SLOT_VA(0)), NULL), 0);
+        *l2 = saved;
+        l1[0] = mm_pte(mfn(outside[i]), MM_RWP);
+        assert_int_equal(copy_from_guest(&byte, gva(MM_SLOT_VA(0)), 1), -EFAULT);
+        assert_int_equal(copy_to_guest(gva(MM_SLOT_VA(0)), &byte, 1), -EFAULT);
+        l1[0] = 0;
+    }
+}
+
 static void copies(void **state) {
     mfn_t a = mm_host_frame(d), b = mm_host_frame(d), theirs = mm_host_frame(other);
     u8 out[100], in[100];
@@ -452,6 +471,7 @@ int main(void) {
         T(compose_clears_u_in_the_kernel_half),
         T(fused_or_split),
         T(walks),
+        T(walks_end_outside_ram),
         T(copies),
         T(trapped_writes_find_their_entry),
         T(descriptors),

@@ -61,6 +61,11 @@ extern struct page *frame_table;
 extern u64 frame_table_max; /* frames below this number may have an entry */
 /* True for RAM that has an entry in the frame table. */
 bool mfn_valid(mfn_t m);
+/* Cheaper, and enough for whoever takes a reference next: the frame's struct page and its content can be read. What is
+ * no RAM reads as zeros in both, without a reference to get. */
+static inline bool mfn_readable(mfn_t m) {
+    return m.n < frame_table_max;
+}
 static inline struct page *mfn_to_page(mfn_t m) {
     return &frame_table[m.n];
 }

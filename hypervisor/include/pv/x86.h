@@ -182,6 +182,9 @@ extern u64 *hyp_master_root;
 /* Maps [pa, pa + size) at va in every hypervisor root, with 4 KiB pages or 2 MiB ones where all is aligned. Tables come
  * from the boot allocator or the heap. Only for slots that the roots share (not the gate's). */
 void hyp_map(u64 va, maddr_t pa, u64 size, u64 flags);
+/* Shows one page, read-only, wherever [va, va + size) is not mapped; size is rounded up to whole GiB. Tables for it are
+ * shared, so nothing may be mapped there afterwards. */
+void hyp_map_holes(u64 va, u64 size, const void *page);
 bool hyp_is_mapped(u64 va);
 /* The machine address behind a mapped 4 KiB page of the hypervisor root. */
 maddr_t hyp_translate(u64 va);
