@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include <pv/cpu.h>
+#include <pv/debug.h>
 #include <pv/platform.h>
 #include <pv/time.h>
 
@@ -33,14 +34,21 @@ static u32 keys_prod, keys_cons;
 void console_lock(void) {
     if (READ_ONCE(lock.forced))
         return;
+    if (DEBUG)
+        locks_may_take(&lock, LOCK_CONSOLE);
     u32 ticket = __atomic_fetch_add(&lock.next, 1, __ATOMIC_ACQUIRE);
     while (__atomic_load_n(&lock.owner, __ATOMIC_ACQUIRE) != ticket && !READ_ONCE(lock.forced))
         __builtin_ia32_pause();
+    if (DEBUG)
+        locks_taken(&lock, LOCK_CONSOLE, __builtin_return_address(0));
 }
 
 void console_unlock(void) {
-    if (!READ_ONCE(lock.forced))
-        __atomic_store_n(&lock.owner, lock.owner + 1, __ATOMIC_RELEASE);
+    if (READ_ONCE(lock.forced))
+        return;
+    if (DEBUG)
+        locks_released(&lock);
+    __atomic_store_n(&lock.owner, lock.owner + 1, __ATOMIC_RELEASE);
 }
 
 void console_force_unlock(void) {

@@ -32,10 +32,11 @@ bool backtrace_is_guard(u64 address, u32 *cpu) {
     return address >= STACKS_BASE && *cpu < nr_cpus && !stack_of(address).end;
 }
 
-static void print_line(u64 address) {
+/* A call that does not return may be the last of its function: its return address is in the next one. */
+static void print_line(u64 address, bool is_return) {
     char name[SYMBOL_NAME_SIZE + 32];
 
-    debug_format_address(name, sizeof(name), address);
+    debug_format_address(name, sizeof(name), address - is_return);
     printk("    %016lx %s\n", address, name);
 }
 
@@ -43,13 +44,13 @@ void backtrace_print(const struct regs *r) {
     u64 frame = r->rbp;
     struct extent stack = stack_of(frame);
 
-    print_line(r->rip);
+    print_line(r->rip, r->vector == NO_VECTOR);
     for (int depth = 0; depth < MAX_DEPTH && !(frame & 7) && frame >= stack.start && frame + 16 <= stack.end; depth++) {
         u64 next = ((const u64 *)frame)[0], caller = ((const u64 *)frame)[1];
 
         if (!caller)
             return;
-        print_line(caller);
+        print_line(caller, true);
         if (next <= frame)
             return;
         frame = next;

@@ -7,6 +7,7 @@
 #include <pv/lib.h>
 
 #define SYMBOL_NAME_SIZE 64
+#define NO_VECTOR (~0u) /* in struct regs: no exception; rip is a return address, rip, rsp and rbp are all there is */
 
 /* --- symbols.c: the table that scripts/gen-symbols writes --- */
 struct symbol {
@@ -21,5 +22,9 @@ bool symbol_find(const void *table, u64 offset, struct symbol *found);
 void backtrace_print(const struct regs *r);
 /* The guard page of a stack? Then whose stack ran into it. */
 bool backtrace_is_guard(u64 address, u32 *cpu);
+
+/* --- debug builds only --- */
+/* The locks that a CPU holds, and where it took them. */
+void locks_print(u32 cpu);
 
 #endif

@@ -13,9 +13,8 @@
 #include <pv/x86.h>
 
 #define ANSWER_US                                                                                                      \
-    1000000             /* for the others to come to their NMI: as long as an outer host may keep them from running    \
-                         */
-#define NO_VECTOR (~0u) /* in struct regs: no exception, rip, rsp and rbp are all there is */
+    1000000 /* for the others to come to their NMI: as long as an outer host may keep them from running                \
+             */
 
 /* What a CPU was doing when it was stopped; written by that CPU, read by the one that reports. */
 static struct stopped {
@@ -117,6 +116,8 @@ static void print_cpu(const struct cpu *c, const struct regs *r) {
         printk("    guest rip %016lx  rsp %016lx  cs %lx\n", r->rip, r->rsp, r->cs);
     else
         backtrace_print(r);
+    if (DEBUG)
+        locks_print(c->id);
     printk("  requests %x, entered %lu times, %s guest translations\n", c->requests, c->entries,
            c->in_guest ? "may have" : "no");
     if (c->current)

@@ -7,7 +7,7 @@
 #include <pv/mm.h>
 
 static struct domain *domains[MAX_DOMAINS];
-static struct spinlock domains_lock = SPINLOCK_INIT;
+static struct spinlock domains_lock = SPINLOCK_INIT(LOCK_DOMAINS);
 static domid_t next_id = 1;
 
 struct domain *domain_by_id(domid_t id) {
@@ -86,9 +86,9 @@ struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages) {
     d->max_pages = max_pages;
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     d->ring_mfn[0] = d->ring_mfn[1] = MFN_INVALID;
-    spin_init(&d->lock);
-    spin_init(&d->mm_lock);
-    spin_init(&d->page_lock);
+    spin_init(&d->lock, LOCK_DOMAIN);
+    spin_init(&d->mm_lock, LOCK_MM);
+    spin_init(&d->page_lock, LOCK_PAGES);
     if (!enter_table(d)) {
         heap_free(d);
         return NULL;

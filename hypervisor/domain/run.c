@@ -4,6 +4,7 @@
 #include <pv/run.h>
 
 #include <pv/console.h>
+#include <pv/debug.h>
 #include <pv/gate.h>
 #include <pv/launch_host.h>
 #include <pv/mm.h>
@@ -159,6 +160,8 @@ void run_loop(void) {
     struct cpu *c = this_cpu();
 
     for (;;) {
+        if (DEBUG)
+            debug_run_loop();
         if (READ_ONCE(c->requests) & ~(u32)CPU_REQ_RECOMPOSE)
             do_requests(c);
         if (!c->current) {

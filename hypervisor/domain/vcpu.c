@@ -91,7 +91,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id) {
     v->domain = d;
     v->id = id;
     v->pause = VCPU_DOWN;
-    spin_init(&v->pause_lock);
+    spin_init(&v->pause_lock, LOCK_PAUSE);
     v->base = v->user_base = MFN_INVALID;
     for (u32 i = 0; i < GDT_GUEST_PAGES; i++)
         v->gdt_frames[i] = MFN_INVALID;

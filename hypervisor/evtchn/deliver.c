@@ -7,8 +7,8 @@
 #include <pv/evtchn.h>
 #include "internal.h"
 
-static struct spinlock handler_lock = SPINLOCK_INIT; /* taken before table locks */
-static struct domain *handlers[NR_VIRQS];            /* of global VIRQs */
+static struct spinlock handler_lock = SPINLOCK_INIT(LOCK_EVTCHN_HANDLER);
+static struct domain *handlers[NR_VIRQS]; /* of global VIRQs */
 
 static u64 *pending_bits(struct domain *d) {
     return (u64 *)d->shared_info->evtchn_pending;

@@ -7,7 +7,7 @@
 #include <pv/heap.h>
 #include "internal.h"
 
-struct spinlock evtchn_pair_lock = SPINLOCK_INIT;
+struct spinlock evtchn_pair_lock = SPINLOCK_INIT(LOCK_EVTCHN_PAIR);
 const struct evtchn_pirq_hooks *evtchn_pirq_hooks;
 
 _Static_assert(EVTCHN_MAX_VCPUS == MAX_VCPUS, "virq_port and pollers have room for each vCPU");
@@ -269,7 +269,7 @@ void evtchn_reset(struct domain *d) {
 void evtchn_init(struct domain *d) {
     struct evtchn_table *t = &d->evtchn;
     memset(t, 0, sizeof(*t));
-    spin_init(&t->lock);
+    spin_init(&t->lock, LOCK_EVTCHN);
     t->search = 1;
 }
 

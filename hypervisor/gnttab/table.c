@@ -7,7 +7,7 @@
 
 #define CLAIM_TRIES 16 /* a guest that keeps changing the entry has only itself to blame */
 
-static struct spinlock find_lock = SPINLOCK_INIT;
+static struct spinlock find_lock = SPINLOCK_INIT(LOCK_GNTTAB_FIND);
 static u64 last_generation;
 
 /* --- other domains --- */
@@ -66,7 +66,7 @@ int gnttab_grow(struct domain *d, u32 nr) {
 int gnttab_init(struct domain *d, u32 max_frames) {
     struct gnttab *t = &d->gnttab;
     memset(t, 0, sizeof(*t));
-    spin_init(&t->lock);
+    spin_init(&t->lock, LOCK_GNTTAB);
     t->max_frames = max_frames ? MIN(max_frames, (u32)GNTTAB_MAX_FRAMES) : GNTTAB_MAX_FRAMES;
     t->free_map = ~0u;
     t->generation = __atomic_add_fetch(&last_generation, 1, __ATOMIC_SEQ_CST);

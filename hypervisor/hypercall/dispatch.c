@@ -2,6 +2,7 @@
 // The table of hypercalls, and multicall. Holes are refused with ENOSYS.
 #include "internal.h"
 
+#include <pv/debug.h>
 #include <pv/trap.h>
 #include <xen/domctl.h>
 #include <xen/platform.h>
@@ -44,9 +45,11 @@ static const hypercall_fn table[] = {
 };
 
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg) {
-    if (number >= ARRAY_SIZE(table) || !table[number])
-        return -ENOSYS;
-    return table[number](v, arg);
+    long rc = number < ARRAY_SIZE(table) && table[number] ? table[number](v, arg) : -ENOSYS;
+
+    if (DEBUG && rc < 0 && rc != -ERESTART)
+        debug_refused(v, number, arg, rc);
+    return rc;
 }
 
 /* Control operations of a domain that is not the control domain. All begin with a command and a version. */

@@ -30,7 +30,7 @@ struct record {
 
 static struct launch_plan plan;
 static struct record records[LAUNCH_MAX_GUESTS];
-static struct spinlock work_lock = SPINLOCK_INIT;
+static struct spinlock work_lock = SPINLOCK_INIT(LOCK_WORK);
 static struct timer retry_timer, ready_timer;
 static bool ready_pending; /* all guests are ready, and it has not been said yet */
 static bool single;        /* no launch file: the host is there for one guest */
@@ -376,7 +376,7 @@ void launch_boot(void) {
         printk("no boot module: expected a kernel, or a launch file (NAME.launch) and the modules it names\n");
     for (u32 i = 0; i < plan.nr_guests; i++) {
         records[i].guest = &plan.guests[i];
-        spin_init(&records[i].store_lock);
+        spin_init(&records[i].store_lock, LOCK_STORE);
         records[i].gc = console_guest_create(plan.guests[i].name);
         console_guest_set_ready_text(records[i].gc, plan.guests[i].ready);
     }

@@ -2,9 +2,10 @@
 // The heap of frames: a buddy allocator whose links and orders live in struct page. Freed frames remember the TLB clock
 // in their unused type word, so that an allocation can be sure that no CPU still translates to them.
 #include <pv/mm.h>
+#include <pv/debug.h>
 #include <pv/lib.h>
 
-static struct spinlock heap_lock = SPINLOCK_INIT;
+static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 static u32 free_list[MAX_ORDER + 1] = {[0 ... MAX_ORDER] = FRAME_NONE};
 static u64 free_count;
 
@@ -106,6 +107,8 @@ struct page *heap_alloc_pages(u32 order) {
     spin_unlock(&heap_lock);
     if (frame == FRAME_NONE)
         return NULL;
+    if (DEBUG)
+        debug_check_frames(&frame_table[frame], 1ul << order);
     tlb_flush_stale(take_clocks(&frame_table[frame], 1ul << order));
     return &frame_table[frame];
 }
@@ -115,6 +118,8 @@ void heap_free_pages(struct page *pg, u32 order) {
 
     for (u64 i = 0; i < 1ul << order; i++)
         pg[i] = (struct page){.type = clock, .next = FRAME_NONE, .prev = FRAME_NONE};
+    if (DEBUG)
+        debug_poison_frames(pg, 1ul << order);
     spin_lock(&heap_lock);
     insert((u32)page_to_mfn(pg).n, order);
     free_count += 1ul << order;

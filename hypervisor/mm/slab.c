@@ -2,6 +2,7 @@
 // heap_alloc: small objects from pages cut into equal pieces, one free list for each size; large ones as whole pages.
 // Pages of a size stay with it for ever.
 #include <pv/heap.h>
+#include <pv/debug.h>
 #include <pv/lib.h>
 #include <pv/mm.h>
 
@@ -9,11 +10,15 @@
 #define NR_CLASSES 7 /* 32 .. 2048 bytes */
 #define SMALL 0x100u /* in aux of a page of small objects, with the class; else aux is the order */
 
-static struct spinlock slab_lock = SPINLOCK_INIT;
+static struct spinlock slab_lock = SPINLOCK_INIT(LOCK_SLAB);
 static void *free_objects[NR_CLASSES];
 
+static u64 object_size(u32 class) {
+    return 1ul << (MIN_SHIFT + class);
+}
+
 static bool refill(u32 class) {
-    u64 size = 1ul << (MIN_SHIFT + class);
+    u64 size = object_size(class);
     struct page *pg = heap_alloc_pages(0);
 
     if (!pg)
@@ -22,6 +27,8 @@ static bool refill(u32 class) {
     for (u64 off = 0; off < PAGE_SIZE; off += size) {
         void **object = (void **)((char *)page_to_virt(pg) + off);
 
+        if (DEBUG)
+            debug_poison(object, size);
         *object = free_objects[class];
         free_objects[class] = object;
     }
@@ -35,6 +42,8 @@ static void *alloc_small(u32 class) {
     if (free_objects[class] || refill(class)) {
         object = free_objects[class];
         free_objects[class] = *object;
+        if (DEBUG)
+            debug_check_poison(object + 1, object_size(class) - sizeof(*object));
     }
     spin_unlock(&slab_lock);
     return object;
@@ -73,6 +82,8 @@ void heap_free(void *p) {
         heap_free_pages(pg, pg->aux);
         return;
     }
+    if (DEBUG)
+        debug_poison(p, object_size(pg->aux & ~SMALL));
     spin_lock(&slab_lock);
     *(void **)p = free_objects[pg->aux & ~SMALL];
     free_objects[pg->aux & ~SMALL] = p;

@@ -18,7 +18,7 @@ void sched_init(void) {
     for (u32 i = 0; i < MAX_CPUS; i++) {
         struct queue *q = &queues[i];
         memset(q, 0, sizeof(*q));
-        spin_init(&q->lock);
+        spin_init(&q->lock, LOCK_SCHED);
         list_init(&q->waiting);
         list_init(&q->parked);
     }

@@ -12,7 +12,7 @@ struct timer_queue {
     struct timer *running; /* whose callback runs, or NULL; only to be compared */
 } __aligned(64);
 
-static struct timer_queue queues[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT}};
+static struct timer_queue queues[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT(LOCK_TIMER)}};
 
 /* --- the heap --- */
 

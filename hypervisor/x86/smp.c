@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One struct cpu for each processor, its stacks and roots; requests and interrupts between processors.
 #include <pv/cpu.h>
+#include <pv/debug.h>
 #include <pv/gate.h>
 #include <pv/lib.h>
 #include <pv/mm.h>
@@ -29,6 +30,8 @@ static bool map_stacks(struct cpu *c) {
         if (off < NMI_STACK_SIZE)
             hyp_map(nmi + off, mfn_to_maddr(page_to_mfn(nmi_pg)), PAGE_SIZE, PTE_W | PTE_NX);
     }
+    if (DEBUG)
+        debug_stack_made(stack);
     c->stack_top = stack + STACK_SIZE;
     c->nmi_stack_top = nmi + NMI_STACK_SIZE;
     return true;

@@ -75,6 +75,25 @@ def test_stack_overflow(fault):
     assert backtrace(report).count("recurse") > 10
 
 
+@pytest.mark.parametrize("name,sentence,where", [
+    ("locks", r"page fault in the hypervisor", "fault_locks"),
+    ("order", r"lock order: domain\.lock is taken while domain\.mm_lock is held", "fault_order"),
+    ("second", r"lock order: a second domain\.mm_lock is taken", "fault_second"),
+    ("held", r"domain\.lock is still held on the way out of the hypervisor", "run_loop"),
+    ("release", r"lock ffff\w+ is released by a CPU that does not hold it", "fault_release"),
+    ("freed", r"free memory was written to: 1234 at machine address \w+38\n", "fault_freed"),
+    ("object", r"free memory was written to: 1234 at machine address \w+", "fault_object"),
+    ("list", r"hypervisor/include/pv/lib\.h:\d+: DEBUG && !\(n->next->prev == n", "fault_list"),
+])
+def test_broken_invariant(fault, name, sentence, where):
+    report = report_of(fault(f"fault={name}"))
+    assert re.match(rf"paravane: PANIC on CPU 0: {sentence}", report)
+    assert where in backtrace(report)
+    held = re.findall(r"holds (.*), taken at (\w+)\+0x", report)
+    if name in ("locks", "order", "held"):
+        assert ("domain.mm_lock" if name != "held" else "domain.lock", f"fault_{name}") in held
+
+
 def test_panic_that_halts(fault):
     machine = fault("fault=assert panic=halt", smp=1)
     machine.expect(r"PANIC on CPU 0: [^\n]*\n", 30)

@@ -58,36 +58,36 @@ WEAK u64 time_now(void) {
 }
 
 /* --- spinlocks --- */
-WEAK void spin_init(struct spinlock *l) {
-    *l = (struct spinlock)SPINLOCK_INIT;
+WEAK void spin_init(struct spinlock *l, enum lock_class of_class) {
+    *l = (struct spinlock)SPINLOCK_INIT(of_class);
 }
 
 WEAK bool spin_trylock(struct spinlock *l) {
     u32 owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
     if (!__atomic_compare_exchange_n(&l->next, &owner, owner + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         return false;
-    WRITE_ONCE(l->cpu, (int)host_cpu);
+    WRITE_ONCE(l->cpu, (s16)host_cpu);
     return true;
 }
 
 WEAK void spin_lock(struct spinlock *l) {
     u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_SEQ_CST);
-    if (READ_ONCE(l->cpu) == (int)host_cpu && __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+    if (READ_ONCE(l->cpu) == (s16)host_cpu && __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
         panic("spinlock taken twice");
     while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
         sched_yield();
-    WRITE_ONCE(l->cpu, (int)host_cpu);
+    WRITE_ONCE(l->cpu, (s16)host_cpu);
 }
 
 WEAK void spin_unlock(struct spinlock *l) {
-    if (l->cpu != (int)host_cpu)
+    if (l->cpu != (s16)host_cpu)
         panic("spinlock released by another");
     WRITE_ONCE(l->cpu, -1);
     __atomic_fetch_add(&l->owner, 1, __ATOMIC_RELEASE);
 }
 
 WEAK bool spin_held(const struct spinlock *l) {
-    return READ_ONCE(l->cpu) == (int)host_cpu;
+    return READ_ONCE(l->cpu) == (s16)host_cpu;
 }
 
 /* --- messages, strings, heap --- */
@@ -207,8 +207,8 @@ struct domain *host_domain(domid_t id, u32 vcpus) {
     d->id = id;
     d->nr_vcpus = vcpus;
     d->shared_info = calloc(1, PAGE_SIZE);
-    spin_init(&d->lock);
-    spin_init(&d->mm_lock);
+    spin_init(&d->lock, LOCK_DOMAIN);
+    spin_init(&d->mm_lock, LOCK_MM);
     for (u32 i = 0; i < vcpus; i++) {
         d->vcpu[i] = calloc(1, sizeof(struct vcpu));
         *d->vcpu[i] = (struct vcpu){.domain = d, .id = i};

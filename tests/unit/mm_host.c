@@ -87,7 +87,7 @@ struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages) {
 
     d->max_pages = max_pages;
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
-    spin_init(&d->page_lock);
+    spin_init(&d->page_lock, LOCK_PAGES);
     known[id] = d;
     for (u32 i = 0; i < vcpus; i++) {
         struct vcpu *v = d->vcpu[i];

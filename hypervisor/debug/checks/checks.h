@@ -8,4 +8,7 @@
 /* faults.c: fault= */
 void faults_start(void);
 
+/* locks.c */
+void locks_none_held(void);
+
 #endif

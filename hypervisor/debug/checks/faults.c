@@ -5,6 +5,7 @@
 
 #include <pv/boot.h>
 #include <pv/domain.h>
+#include <pv/mm.h>
 #include <pv/time.h>
 
 #define DELAY_NS TIME_MS(500)
@@ -12,7 +13,7 @@
 static struct timer timers[2];
 static u32 partners;
 
-static void fault_null(void) {
+static void __attribute__((noinline)) fault_null(void) {
     volatile u64 address = 8;
 
     *(volatile u32 *)address = 1;
@@ -36,6 +37,51 @@ static void fault_locks(void) {
     fault_null();
 }
 
+static void fault_order(void) {
+    struct domain *d = domain_next(NULL);
+
+    spin_lock(&d->mm_lock);
+    spin_lock(&d->lock);
+}
+
+static void fault_second(void) {
+    spin_lock(&domain_next(NULL)->mm_lock);
+    spin_lock(&domain_next(domain_next(NULL))->mm_lock);
+}
+
+static void fault_held(void) {
+    spin_lock(&domain_next(NULL)->lock);
+}
+
+static void fault_release(void) {
+    spin_unlock(&domain_next(NULL)->lock);
+}
+
+static void fault_freed(void) {
+    struct page *pg = heap_alloc_pages(0);
+
+    heap_free_pages(pg, 0);
+    ((u64 *)page_to_virt(pg))[7] = 0x1234;
+    heap_alloc_pages(0);
+}
+
+static void fault_object(void) {
+    u64 *object = heap_alloc(64);
+
+    heap_free(object);
+    object[5] = 0x1234;
+    heap_alloc(64);
+}
+
+static void fault_list(void) {
+    static struct list head = LIST_INIT(head), a, b;
+
+    list_add(&head, &a);
+    list_add(&head, &b);
+    a.prev = &head;
+    list_del(&b);
+}
+
 static u64 __attribute__((noinline)) recurse(volatile u64 *above) {
     volatile u64 room[128] = {*above};
 
@@ -52,8 +98,9 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } faults[] = {
-    {"null", fault_null},   {"assert", fault_assert}, {"double", fault_double},
-    {"locks", fault_locks}, {"stack", fault_stack},
+    {"null", fault_null},     {"assert", fault_assert}, {"double", fault_double}, {"freed", fault_freed},
+    {"object", fault_object}, {"list", fault_list},     {"locks", fault_locks},   {"stack", fault_stack},
+    {"order", fault_order},   {"second", fault_second}, {"held", fault_held},     {"release", fault_release},
 };
 
 /* Two CPUs go at once: each waits for the other. */

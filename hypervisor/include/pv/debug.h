@@ -9,12 +9,8 @@
 #include <pv/cpu.h>
 #include <pv/regs.h>
 
-/* `make DEBUG=1`. An ordinary constant: what `if (DEBUG)` guards is compiled in every build and left out of releases.
- */
-#ifndef PV_DEBUG
-#define PV_DEBUG 0
-#endif
-enum { DEBUG = PV_DEBUG };
+struct page;
+struct vcpu;
 
 /* --- panics; panic() itself is declared in <pv/lib.h> --- */
 /* The same with the registers of an exception, which the backtrace starts from. */
@@ -27,6 +23,23 @@ void debug_init(void);
 /* --- debug builds only (hypervisor/debug/checks); call under `if (DEBUG)` --- */
 /* The guests are there: reads the options fault=, and starts what runs from time to time. */
 void debug_start_checks(void);
+
+/* On the way to a guest or to sleep: no lock is held, the stack has not been used to its end. */
+void debug_run_loop(void);
+/* A hypercall was refused, ERESTART excepted. The log gets the first ones and then some of each second. */
+void debug_refused(const struct vcpu *v, u64 number, const u64 *arg, long rc);
+/* Before a lock is waited for, once it was got, and before it is released. */
+void locks_may_take(const void *lock, enum lock_class of_class);
+void locks_taken(const void *lock, enum lock_class of_class, const void *where);
+void locks_released(const void *lock);
+/* Memory that nobody owns any more, and before it is given away again: written meanwhile? Frames remember in their type
+ * word whether they were poisoned; those that the heap was given at boot were not. */
+void debug_poison(void *p, size_t n);
+void debug_check_poison(const void *p, size_t n);
+void debug_poison_frames(struct page *pg, u64 n);
+void debug_check_frames(const struct page *pg, u64 n);
+/* The stack of a CPU is new. */
+void debug_stack_made(u64 bottom);
 
 /* --- names --- */
 /* "name+0x12/0x40", or "?" if the address is not in the image's code. The gate's running addresses are known as well.

@@ -9,6 +9,12 @@
 #include <stdarg.h>
 #include <pv/types.h>
 
+/* `make DEBUG=1`. An ordinary constant: releases leave out what `if (DEBUG)` guards. */
+#ifndef PV_DEBUG
+#define PV_DEBUG 0
+#endif
+enum { DEBUG = PV_DEBUG };
+
 /* --- strings (the compiler calls the mem* family by itself) --- */
 void *memcpy(void *dst, const void *src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
@@ -43,6 +49,8 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
             panic("%s:%d: %s", __FILE__, __LINE__, #cond);                                                             \
     } while (0)
 #define ASSERT(cond) BUG_ON(!(cond))
+/* For checks that a release has no time for. */
+#define DEBUG_ASSERT(cond) BUG_ON(DEBUG && !(cond))
 
 /* --- doubly linked lists with a sentinel head --- */
 struct list {
@@ -57,6 +65,7 @@ static inline bool list_empty(const struct list *l) {
     return l->next == l;
 }
 static inline void list_insert_between(struct list *n, struct list *prev, struct list *next) {
+    DEBUG_ASSERT(prev->next == next && next->prev == prev);
     n->prev = prev;
     n->next = next;
     prev->next = n;
@@ -69,6 +78,7 @@ static inline void list_add_tail(struct list *head, struct list *n) {
     list_insert_between(n, head->prev, head);
 }
 static inline void list_del(struct list *n) {
+    DEBUG_ASSERT(n->next->prev == n && n->prev->next == n);
     n->next->prev = n->prev;
     n->prev->next = n->next;
     list_init(n);
@@ -100,13 +110,35 @@ static inline bool bit_test_and_clear(u64 *map, u32 n) {
 }
 
 /* --- spinlocks: ticket locks. The hypervisor runs with interrupts off, so there is one flavour only. --- */
+/* The order in which locks are taken, outermost first; docs/locking.md says what each guards. Debug builds check it. */
+enum lock_class {
+    LOCK_WORK,
+    LOCK_STORE,
+    LOCK_DOMAIN,
+    LOCK_EVTCHN_PAIR,
+    LOCK_EVTCHN_HANDLER,
+    LOCK_EVTCHN,
+    LOCK_GNTTAB,
+    LOCK_GNTTAB_FIND,
+    LOCK_MM,
+    LOCK_PAUSE,
+    LOCK_PAGES,
+    LOCK_DOMAINS,
+    LOCK_SLAB,
+    LOCK_HEAP,
+    LOCK_SCHED,
+    LOCK_CONSOLE,
+    LOCK_TIMER,
+    NR_LOCK_CLASSES
+};
 struct spinlock {
     u32 next, owner;
-    int cpu; /* the holder, for assertions; -1 when free */
+    s16 cpu;      /* the holder, for assertions; -1 when free */
+    u16 of_class; /* enum lock_class */
 };
-#define SPINLOCK_INIT                                                                                                  \
-    { 0, 0, -1 }
-void spin_init(struct spinlock *l);
+#define SPINLOCK_INIT(lock_class)                                                                                      \
+    { 0, 0, -1, lock_class }
+void spin_init(struct spinlock *l, enum lock_class of_class);
 void spin_lock(struct spinlock *l);
 bool spin_trylock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
