@@ -46,6 +46,7 @@ help:
 	@echo 'make run-launch LAUNCH=file     boot the guests of your own launch file'
 	@echo 'make check                      all tests: check-unit, check-tools, check-system, check-peer (TESTS=words to pick'
 	@echo '                                tests of the last two)'
+	@echo 'make model SEEDS=50             random hypercalls against a model, longer than in make check (STEPS, FIRST)'
 	@echo 'make fuzz SECONDS=60            the fuzzers over every untrusted decoder, each so long'
 	@echo 'make lint                       style, static analysis, generated documents'
 	@echo 'make figures                    measures size, memory and start time into docs/figures.md'

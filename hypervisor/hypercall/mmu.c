@@ -164,6 +164,9 @@ static long copy_page(struct domain *d, mfn_t to, mfn_t from) {
 
     if (!mfn_valid(to) || (from.n != ~0ul && !mfn_valid(from)))
         return -EINVAL;
+    /* Tables on their way out may still hold the frames. */
+    if (!mm_drain(d))
+        return -ERESTART;
     dst = mfn_to_page(to);
     src = from.n == ~0ul ? NULL : mfn_to_page(from);
     if (src && !page_get(src, d))

@@ -46,7 +46,11 @@ static void put_frames(mfn_t *frames, u32 n) {
     }
 }
 
+/* Tables on their way out may still hold the frames. (Without frames there is nothing to wait for: a dying domain gives
+ * its tables up so.) */
 static int get_frames(struct domain *d, mfn_t *frames, u32 n) {
+    if (n && !mm_drain_locked(d))
+        return -ERESTART;
     for (u32 i = 0; i < n; i++) {
         int rc = mfn_valid(frames[i]) ? page_get_with_type(mfn_to_page(frames[i]), d, PT_SEGDESC) : -EINVAL;
 
@@ -120,6 +124,17 @@ int mm_set_ldt(struct vcpu *v, gva_t base, u32 entries) {
     return rc;
 }
 
+static int write_descriptor(struct page *pg, maddr_t ma, u64 desc) {
+    bool in_use = page_last_type(pg) == PT_SEGDESC && READ_ONCE(pg->type) & TYPE_USES;
+    int rc = page_get_type(pg, in_use ? PT_SEGDESC : PT_WRITABLE);
+
+    if (rc)
+        return rc;
+    WRITE_ONCE(*(u64 *)maddr_to_virt(ma), desc);
+    page_put_type(pg);
+    return 0;
+}
+
 int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc) {
     struct page *pg;
     int rc;
@@ -130,12 +145,7 @@ int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc) {
     if (!page_get(pg, d))
         return -EINVAL;
     spin_lock(&d->mm_lock);
-    rc = page_last_type(pg) == PT_SEGDESC && READ_ONCE(pg->type) & TYPE_USES ? page_get_type(pg, PT_SEGDESC)
-                                                                             : page_get_type(pg, PT_WRITABLE);
-    if (!rc) {
-        WRITE_ONCE(*(u64 *)maddr_to_virt(ma), desc);
-        page_put_type(pg);
-    }
+    rc = mm_drain_locked(d) ? write_descriptor(pg, ma, desc) : -ERESTART;
     spin_unlock(&d->mm_lock);
     page_put(pg);
     return rc;

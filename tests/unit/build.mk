@@ -7,12 +7,13 @@
 UNIT_NAMES := $(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c)))
 UNIT_DIR := $(BUILD)/unit
 UNIT_HEADERS := $(wildcard hypervisor/include/pv/*.h hypervisor/*/*.h tests/unit/*.h)
+UNIT_DEFINES := -DPARAVANE_VERSION='"$(VERSION)"'
 UNIT_CFLAGS := -std=gnu11 -g -O1 -pthread -fno-omit-frame-pointer -fsanitize=address,undefined \
-    -fno-sanitize-recover=undefined -Wall -Wextra -Wshadow -Wundef -Wvla -Werror -Ihypervisor/include -Itests/unit
+    -fno-sanitize-recover=undefined -Wall -Wextra -Wshadow -Wundef -Wvla -Werror -Ihypervisor/include -Itests/unit $(UNIT_DEFINES)
 UNIT_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 
 unit_words = $(shell sed -n '1,10s,^// sources:,,p' tests/unit/test_$(1).c)
-unit_sources = $(foreach f,$(call unit_words,$(1)),$(firstword $(wildcard $(f) hypervisor/$(f)) $(f)))
+unit_sources = $(foreach f,$(call unit_words,$(1)),$(or $(wildcard $(f)),$(wildcard hypervisor/$(f)),$(f)))
 
 .PHONY: unit $(UNIT_NAMES:%=unit-%)
 unit: $(UNIT_NAMES:%=unit-%)
@@ -26,3 +27,8 @@ unit-$(1): $(UNIT_DIR)/test_$(1)
 	@$(UNIT_ENV) $$< >$$<.log 2>&1; rc=$$$$?; echo "== $(1)"; cat $$<.log; exit $$$$rc
 endef
 $(foreach t,$(UNIT_NAMES),$(eval $(call unit_rules,$(t))))
+
+# `make model SEEDS=100 STEPS=20000 FIRST=7`: longer runs of the model of hypercalls, from seed FIRST on.
+.PHONY: model
+model: $(UNIT_DIR)/test_hc_model
+	@$(UNIT_ENV) MODEL_SEEDS=$(or $(SEEDS),20) MODEL_STEPS=$(or $(STEPS),20000) MODEL_FIRST=$(or $(FIRST),1) $<

@@ -101,6 +101,11 @@ struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages) {
     return d;
 }
 
+void mm_host_forget(struct domain *d) {
+    known[d->id] = NULL;
+    host_domain_free(d);
+}
+
 bool mm_host_destroy(struct domain *d, long n) {
     bool done = false;
 
@@ -118,10 +123,8 @@ bool mm_host_destroy(struct domain *d, long n) {
         done = mm_destroy(d);
     }
     mm_preempt_after = -1;
-    if (done) {
-        known[d->id] = NULL;
-        host_domain_free(d);
-    }
+    if (done)
+        mm_host_forget(d);
     return done;
 }
 

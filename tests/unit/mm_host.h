@@ -40,6 +40,8 @@ void mm_host_init(u32 cpus);
 struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages);
 /* Takes the domain apart, preempted after n looks each time; false: something of it is left. */
 bool mm_host_destroy(struct domain *d, long n);
+/* Frees the structure of a domain that has nothing left. */
+void mm_host_forget(struct domain *d);
 /* A frame of the domain's. */
 mfn_t mm_host_frame(struct domain *d);
 u64 *mm_host_table(mfn_t m);

@@ -456,6 +456,31 @@ static void the_dying_get_nothing_new(void **state) {
     assert_null(domain_alloc_pages(d, 0));
 }
 
+/* To the guest a table that lost its last use is gone at once, with all it held. */
+static void descriptors_where_a_zombie_held_a_table(void **state) {
+    mfn_t l2 = mm_host_frame(d), a = mm_host_frame(d), b = mm_host_frame(d), c = mm_host_frame(d);
+
+    (void)state;
+    mm_host_table(l2)[0] = mm_pte(a, PTE_P);
+    mm_host_table(l2)[1] = mm_pte(b, PTE_P);
+    mm_host_table(l2)[2] = mm_pte(c, PTE_P);
+    assert_int_equal(mm_pin(d, l2, PT_L2), 0);
+    assert_int_equal(mm_set_gdt(s.v, &a.n, 512), -EBUSY);
+    assert_int_equal(mm_unpin(d, l2), 0);
+    assert_int_equal(MM_RETRY(0, mm_set_gdt(s.v, &a.n, 512)), 0);
+    assert_int_equal(mm_pin(d, l2, PT_L2), -EBUSY);
+    mm_host_table(l2)[0] = 0;
+    assert_int_equal(mm_pin(d, l2, PT_L2), 0);
+    assert_int_equal(mm_unpin(d, l2), 0);
+    assert_int_equal(MM_RETRY(0, mm_update_descriptor(d, mfn_to_maddr(b), 0)), 0);
+    assert_int_equal(mm_pin(d, l2, PT_L2), 0);
+    assert_int_equal(mm_unpin(d, l2), 0);
+    assert_int_equal(map(9, c, PTE_P), 0);
+    assert_int_equal(mm_pin(d, l2, PT_L2), 0);
+    assert_int_equal(mm_unpin(d, l2), 0);
+    assert_int_equal(MM_RETRY(0, mm_set_ldt(s.v, gva(MM_SLOT_VA(9)), 512)), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -476,6 +501,7 @@ int main(void) {
         T(trapped_writes_find_their_entry),
         T(descriptors),
         T(local_descriptors),
+        T(descriptors_where_a_zombie_held_a_table),
         T(zombies_of_others_are_busy),
         T(the_dying_get_nothing_new),
 #undef T
