@@ -14,8 +14,13 @@ FORMAT_LATER := tests/bench
 # (note.h is assembly.)
 FORMAT_FILES := $(filter-out %/note.h $(FORMAT_LATER:%=%/%),$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
+# Texts that the mutants replace are still there.
+.PHONY: lint-mutants
+lint-mutants:
+	@tests/mutants/mutants --check
+
 .PHONY: lint lint-packages lint-rules lint-format lint-headers lint-tidy lint-cppcheck lint-scripts lint-documents
-lint: lint-packages lint-rules lint-format lint-headers lint-documents lint-scripts lint-tidy lint-cppcheck
+lint: lint-packages lint-rules lint-mutants lint-format lint-headers lint-documents lint-scripts lint-tidy lint-cppcheck
 	@echo 'lint: all is well'
 
 lint-packages:

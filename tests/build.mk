@@ -9,6 +9,12 @@ PYTEST := BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cac
 PARAVANE_CACHE ?= $(BUILD)/cache
 SYSTEM_ASSETS := vmlinux-6.1 vmlinux-6.12 vmlinux-cloud pvgrub
 
+.PHONY: check-mutants
+# Not part of check: half an hour. WORDS picks by file or title.
+check-mutants: packages all guests images
+	@BUILD=$(BUILD) tests/mutants/mutants host $(WORDS)
+	@BUILD=$(BUILD) PARAVANE_CACHE=$(or $(PARAVANE_CACHE),$(BUILD)/cache) tests/mutants/mutants kernel $(WORDS)
+
 .PHONY: check check-unit check-tools check-system check-peer packages
 check:
 	@BUILD=$(BUILD) MAKE="$(MAKE)" CC="$(CC)" TESTS="$(TESTS)" tests/check

@@ -18,10 +18,16 @@ unit_sources = $(foreach f,$(call unit_words,$(1)),$(or $(wildcard $(f)),$(wildc
 .PHONY: unit $(UNIT_NAMES:%=unit-%)
 unit: $(UNIT_NAMES:%=unit-%)
 
+# Every source is compiled once, whichever tests want it.
+unit_objects = $(patsubst %.c,$(UNIT_DIR)/obj/%.o,tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)))
+
+$(UNIT_DIR)/obj/%.o: %.c $(UNIT_HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+
 define unit_rules
-$(UNIT_DIR)/test_$(1): tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)) $(UNIT_HEADERS)
-	@mkdir -p $(UNIT_DIR)
-	$(CC) $(UNIT_CFLAGS) -o $$@ tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)) -lcmocka
+$(UNIT_DIR)/test_$(1): $(call unit_objects,$(1))
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $$@ $$(sort $$^) -lcmocka
 
 unit-$(1): $(UNIT_DIR)/test_$(1)
 	@$(UNIT_ENV) $$< >$$<.log 2>&1; rc=$$$$?; echo "== $(1)"; cat $$<.log; exit $$$$rc

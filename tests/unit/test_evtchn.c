@@ -384,6 +384,20 @@ static void refusals(void **state) {
     assert_false(evtchn_arg_is_output(EVTCHNOP_send));
 }
 
+/* What only looks right: a number beyond the vCPUs, a port of another kind whose word there is our id, none at all. */
+static void refusals_of_lookalikes(void **state) {
+    struct evtchn_status s = {.dom = DOMID_SELF, .port = EVTCHN_NR_PORTS - 1};
+    u32 port, mine;
+    (void)state;
+    assert_int_equal(ipi(d1, MAX_VCPUS, &port), -ENOENT);
+    assert_int_equal(ipi(d1, ~0u, &port), -ENOENT);
+    assert_int_equal(virq(d2, d1->id, 0, &port), 0);
+    assert_int_equal(interdomain(d1, d2->id, port, &mine), -EINVAL);
+    assert_int_equal(do_op(d1, EVTCHNOP_status, &s), -EINVAL);
+    s.port = ~0u;
+    assert_int_equal(do_op(d1, EVTCHNOP_status, &s), -EINVAL);
+}
+
 static void exhaustion(void **state) {
     (void)state;
     u32 p, n = 0;
@@ -510,8 +524,9 @@ static void threads(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
-    const struct CMUnitTest tests[] = {T(pairs),      T(loopback),   T(foreign),    T(virqs),  T(ipis_and_vcpus),
-                                       T(masks),      T(host_ports), T(pirqs),      T(poll),   T(refusals),
-                                       T(exhaustion), T(destroyed),  T(random_ops), T(threads)};
+    const struct CMUnitTest tests[] = {
+        T(pairs),      T(loopback),   T(foreign), T(virqs),    T(ipis_and_vcpus),         T(masks),
+        T(host_ports), T(pirqs),      T(poll),    T(refusals), T(refusals_of_lookalikes), T(exhaustion),
+        T(destroyed),  T(random_ops), T(threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -415,10 +415,110 @@ static void preempted(void **state) {
     assert_int_equal(gnttab_op(user->vcpu[0], GNTTABOP_copy, arg), 0);
 }
 
+/* What only looks like an entry of a validated L1 table of the caller's. */
+static void no_entries_to_map_to(void **state) {
+    const u64 types[] = {(u64)PT_L1 << TYPE_SHIFT | 1, (u64)PT_L2 << TYPE_SHIFT | TYPE_VALIDATED | 1};
+    struct gnttab_map_grant_ref a;
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(types); i++) {
+        own->type = types[i]; /* half seen; an upper one */
+        a = map(8, GNTMAP_host_map | GNTMAP_contains_pte, page_to_mfn(own).n << PAGE_SHIFT);
+        assert_int_equal(a.status, GNTST_general_error);
+    }
+    data2->type = (u64)PT_L1 << TYPE_SHIFT | TYPE_VALIDATED | 1; /* the granter's */
+    a = map(8, GNTMAP_host_map | GNTMAP_contains_pte, page_to_mfn(data2).n << PAGE_SHIFT);
+    assert_int_equal(a.status, GNTST_general_error);
+    own->type = data2->type = 0;
+    assert_int_equal(flags_of(8), GTF_permit_access);
+}
+
+static s16 map_for(struct domain *d, u32 ref, u64 host_addr) {
+    struct gnttab_map_grant_ref op = {.host_addr = host_addr, .flags = GNTMAP_host_map, .ref = ref, .dom = 1};
+    assert_int_equal(call(d, GNTTABOP_map_grant_ref, &op, 1), 0);
+    return op.status;
+}
+
+/* Entries that grant nothing, or are in use by somebody else when their granter has them say another name. */
+static void entries_of_another_kind(void **state) {
+    static const u16 kinds[] = {GTF_invalid, GTF_accept_transfer, GTF_transitive};
+    struct domain *third = host_domain(3, 1);
+    struct page *table;
+    (void)state;
+    assert_int_equal(gnttab_init(third, 1), 0);
+    for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
+        granter->gnttab.frame[0][9] = (grant_entry_v1_t){kinds[i], 2, (u32)page_to_mfn(data).n};
+        assert_int_equal(map(9, GNTMAP_host_map, PAGE_SIZE).status, GNTST_general_error);
+    }
+    table = frame_of(third);
+    table->type = l1->type;
+    third->vcpu[0]->base = page_to_mfn(table);
+    assert_int_equal(map(8, GNTMAP_host_map, PAGE_SIZE).status, GNTST_okay);
+    granter->gnttab.frame[0][8].domid = 3;
+    assert_int_equal(map_for(third, 8, PAGE_SIZE), GNTST_general_error);
+    assert_int_equal(data->count, 1);
+    gnttab_destroy(third);
+    host_domain_free(third);
+}
+
+/* There is an end to handles; and each that a failing call reserved, or whose hold it took, is free again. */
+static void handles_have_an_end(void **state) {
+    u64 bad = page_to_mfn(own).n << PAGE_SHIFT;
+    u32 n = 0;
+    (void)state;
+    for (u32 i = 0; i <= GNTTAB_MAP_CHUNKS * GNTTAB_MAP_CHUNK; i++)
+        assert_int_equal(
+            map(8, GNTMAP_host_map | GNTMAP_device_map | GNTMAP_contains_pte | GNTMAP_readonly, bad).status,
+            GNTST_general_error);
+    assert_int_equal(data->count, 0);
+    assert_int_equal(user->gnttab.nr_map_chunks, 1);
+    while (map(8, GNTMAP_host_map, PAGE_SIZE).status == GNTST_okay && n <= GNTTAB_MAP_CHUNKS * GNTTAB_MAP_CHUNK)
+        n++;
+    assert_int_equal(n, GNTTAB_MAP_CHUNKS * GNTTAB_MAP_CHUNK);
+    assert_int_equal(map(8, GNTMAP_host_map, PAGE_SIZE).status, GNTST_no_space);
+}
+
+static s16 copy_one(struct gnttab_copy c) {
+    assert_int_equal(call(user, GNTTABOP_copy, &c, 1), 0);
+    return c.status;
+}
+
+static void copies_stay_in_their_pages(void **state) {
+    const struct gnttab_copy_ptr mine = {.u.gmfn = page_to_mfn(own).n, .domid = DOMID_SELF};
+    struct gnttab_copy c = {.source = mine, .dest = mine, .len = 8};
+    (void)state;
+    c.dest.offset = PAGE_SIZE - 7;
+    assert_int_equal(copy_one(c), GNTST_bad_copy_arg);
+    c.dest.offset = PAGE_SIZE + 1;
+    assert_int_equal(copy_one(c), GNTST_bad_copy_arg);
+    c.dest.offset = 0;
+    c.source.offset = UINT16_MAX;
+    assert_int_equal(copy_one(c), GNTST_bad_copy_arg);
+    c.source.offset = 0;
+    c.source.u.gmfn = 1ul << 40;
+    assert_int_equal(copy_one(c), GNTST_bad_page);
+    granter->gnttab.frame[0][8].frame = NR_FRAMES;
+    c.source = (struct gnttab_copy_ptr){.u.ref = 8, .domid = 1};
+    c.flags = GNTCOPY_source_gref;
+    assert_int_equal(copy_one(c), GNTST_bad_page);
+    assert_int_equal(flags_of(8), GTF_permit_access);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
-    const struct CMUnitTest tests[] = {T(queries),        T(tables),  T(maps),         T(refused_maps),
-                                       T(granter_cheats), T(devices), T(many_handles), T(granter_dies),
-                                       T(user_dies),      T(copies),  T(preempted)};
+    const struct CMUnitTest tests[] = {T(queries),
+                                       T(tables),
+                                       T(maps),
+                                       T(refused_maps),
+                                       T(granter_cheats),
+                                       T(devices),
+                                       T(many_handles),
+                                       T(granter_dies),
+                                       T(user_dies),
+                                       T(copies),
+                                       T(preempted),
+                                       T(no_entries_to_map_to),
+                                       T(entries_of_another_kind),
+                                       T(handles_have_an_end),
+                                       T(copies_stay_in_their_pages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 #define LIST MM_SLOT_VA(1) /* lists of frames, in and out */
 #define OUT (LIST + 2048)
 #define READ_ONLY MM_SLOT_VA(2)
-#define FIRST_FREE 4 /* slots for frames under test */
+#define BEYOND (1ul << 39) /* a frame not even in the frame table */
+#define FIRST_FREE 4       /* slots for frames under test */
 
 static struct domain *d, *other;
 static struct mm_space s;
@@ -122,6 +123,12 @@ static void reservations_stop_at_the_first_bad_extent(void **state) {
     r.mem_flags = 0;
     r.domid = 2;
     assert_int_equal(reserve(XENMEM_populate_physmap, r), 0);
+    d->max_pages = 2000; /* there is memory enough for one that is too large */
+    assert_int_equal(reserve(XENMEM_populate_physmap, reservation(LIST, 1, 10)), 0);
+    assert_int_equal(reserve(XENMEM_populate_physmap, reservation(READ_ONLY, 1, 0)), 0);
+    d->max_pages = 300;
+    list[0] = BEYOND;
+    assert_int_equal(reserve(XENMEM_decrease_reservation, reservation(LIST, 1, 0)), 0);
     assert_int_equal(d->tot_pages, before);
     assert_int_equal(reserve(XENMEM_increase_reservation, reservation(0, 1, 0)), 1);
 }
@@ -212,6 +219,53 @@ static void exchange_refuses(void **state) {
     assert_int_equal(mm_refs(mfn(list[0])), 1);
 }
 
+static void exchange_refuses_what_looks_good(void **state) {
+    u64 done = 1, before;
+
+    (void)state;
+    fill_lists(16, 16, 0);
+    before = d->tot_pages;
+    assert_int_equal(exchange(8, 0, 2, 2, &done), -EINVAL); /* begun within a chunk */
+    done = 0;
+    assert_int_equal(exchange(16, 0, (1ul << 60) + 1, 4, &done), -EINVAL);
+    list[0] = BEYOND;
+    assert_int_equal(exchange(1, 0, 1, 0, &done), -EINVAL);
+    assert_int_equal(done, 0);
+    assert_int_equal(d->tot_pages, before);
+}
+
+static void exchange_within_reach(void **state) {
+    struct xen_memory_exchange x = {.in = reservation(LIST, 1, 0), .out = reservation(OUT, 1, 0)};
+
+    (void)state;
+    fill_lists(1, 1, 0);
+    x.out.mem_flags = XENMEMF_address_bits(13);
+    memcpy(args, &x, sizeof(x));
+    assert_int_equal(call(XENMEM_exchange), -ENOMEM);
+    assert_int_equal(mm_refs(mfn(list[0])), 1);
+}
+
+/* A list of any length leaves the CPU to others after each piece, and says where it goes on. */
+static void long_lists_are_preempted(void **state) {
+    struct xen_memory_reservation r = reservation(LIST, 8, 0);
+    struct xen_memory_exchange x = {.in = r, .out = reservation(OUT, 8, 0)};
+    u64 arg[6] = {XENMEM_populate_physmap, ARGS};
+
+    (void)state;
+    memcpy(args, &r, sizeof(r));
+    mm_preempt_after = 0;
+    assert_int_equal(hc_memory_op(s.v, arg), -ERESTART);
+    assert_int_equal(arg[0], XENMEM_populate_physmap | 1 << 6);
+    fill_lists(8, 8, 0);
+    memcpy(args, &x, sizeof(x));
+    arg[0] = XENMEM_exchange;
+    mm_preempt_after = 0;
+    assert_int_equal(hc_memory_op(s.v, arg), -ERESTART);
+    memcpy(&x, args, sizeof(x));
+    assert_int_equal(x.nr_exchanged, 1);
+    mm_preempt_after = -1;
+}
+
 /* The third frame is in use: the first two are exchanged, and the rest is as it was. */
 static void exchange_in_part(void **state) {
     u64 done = 0, before, in[4];
@@ -267,13 +321,11 @@ static void questions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(populate_and_decrease),
-        T(reservations_stop_at_the_first_bad_extent),
-        T(what_is_not_given_up),
-        T(exchange_of_any_order),
-        T(exchange_refuses),
-        T(exchange_in_part),
-        T(questions),
+        T(populate_and_decrease), T(reservations_stop_at_the_first_bad_extent),
+        T(what_is_not_given_up),  T(exchange_of_any_order),
+        T(exchange_refuses),      T(exchange_refuses_what_looks_good),
+        T(exchange_within_reach), T(long_lists_are_preempted),
+        T(exchange_in_part),      T(questions),
 #undef T
     };
 

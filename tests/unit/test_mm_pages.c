@@ -127,6 +127,16 @@ static void a_freed_frame_is_flushed_when_given_anew(void **state) {
     again = domain_alloc_pages(other, 0);
     assert_int_equal(page_to_mfn(again).n, n);
     assert_int_equal(mm_flushed, BIT(2));
+    /* Of two frames that are given together, the second was freed last. */
+    again = heap_alloc_pages(1);
+    heap_free_pages(again, 0);
+    cpus[2]->tlb_clock = tlb_clock_now();
+    tlb_clock_advance();
+    heap_free_pages(again + 1, 0);
+    mm_flushed = 0;
+    assert_ptr_equal(heap_alloc_pages(1), again);
+    assert_int_equal(mm_flushed, BIT(2));
+    heap_free_pages(again, 1);
 }
 
 static void a_frame_is_flushed_between_types(void **state) {

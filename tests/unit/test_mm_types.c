@@ -4,6 +4,8 @@
 /* References and types of frames: the state machine, validation at each level, zombies, partial validation, limits. */
 #include "mm_host.h"
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
 
 static struct domain *d, *other;
 static u64 free_before;
@@ -25,6 +27,8 @@ static int teardown(void **state) {
     assert_int_equal(heap_free_count(), free_before);
     return 0;
 }
+
+#define BEYOND (1ul << 39) /* not even in the frame table */
 
 static struct page *pg_of(mfn_t m) {
     return mfn_to_page(m);
@@ -121,6 +125,7 @@ static void upper_levels_have_their_own_rules(void **state) {
             assert_int_equal(mm_host_set(d, up, 5, mm_pte(down, MM_RWP | refused[i])), -EINVAL);
             assert_int_equal(mm_host_set(d, up, 6, mm_pte(down, MM_RWP | refused[i])), -EINVAL);
             assert_int_equal(mm_host_set(d, up, 6, mm_pte(up, MM_RWP)), -EBUSY);
+            assert_int_equal(mm_host_set(d, up, 6, mm_pte(mfn(BEYOND), MM_RWP)), -EINVAL);
         }
 }
 
@@ -246,6 +251,36 @@ static void partial_validation_may_fail_later(void **state) {
     }
 }
 
+/* Frames on their way to the heap, or taken by the hypervisor, have an owner's number at most. */
+static void nobody_refers_to_a_free_frame(void **state) {
+    struct page *pg = heap_alloc_pages(0);
+
+    (void)state;
+    pg->owner = (u32)d->id + 1;
+    assert_false(page_get(pg, d));
+    pg->owner = 0;
+    heap_free_pages(pg, 0);
+}
+
+static void zombies_are_drained_in_pieces(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(mm_pin(d, a, PT_L1), 0);
+    assert_int_equal(mm_pin(d, b, PT_L1), 0);
+    assert_int_equal(mm_unpin(d, a), 0);
+    spin_lock(&d->mm_lock);
+    page_put_with_type(pg_of(b)); /* as the last entry of an upper table would */
+    pg_of(b)->type &= ~TYPE_PINNED;
+    spin_unlock(&d->mm_lock);
+    mm_preempt_after = 0;
+    assert_false(mm_drain(d));
+    mm_preempt_after = -1;
+    assert_true(mm_drain(d));
+    assert_int_equal(mm_refs(a), 1);
+    assert_int_equal(mm_refs(b), 1);
+}
+
 static void zombies_are_in_nobodys_way(void **state) {
     mfn_t data = mm_host_frame(d), l1 = mm_host_frame(d);
 
@@ -323,6 +358,49 @@ static void no_writer_before_the_flush(void **state) {
     cpus[2]->in_guest = 0;
 }
 
+/* The first writable use waits for a flush; who wants another one meanwhile waits too, and gets it. */
+static struct page *wanted;
+static int second_use = 1;
+static bool second_began;
+static pthread_t second;
+
+static void *want_a_second_use(void *arg) {
+    (void)arg;
+    host_cpu = 3;
+    WRITE_ONCE(second_began, true);
+    second_use = page_get_with_type(wanted, d, PT_WRITABLE);
+    return NULL;
+}
+
+static void begin_second_use(void) {
+    mm_on_flush = NULL;
+    pthread_create(&second, NULL, want_a_second_use, NULL);
+    while (!READ_ONCE(second_began))
+        sched_yield();
+    for (u32 i = 0; i < 2000; i++)
+        sched_yield();
+}
+
+static void a_second_writer_waits_for_the_flush(void **state) {
+    mfn_t m = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(get(m, PT_L1), 0);
+    cpus[2]->in_guest = 1;
+    cpus[2]->tlb_clock = tlb_clock_now();
+    put(m);
+    assert_true(mm_drain(d));
+    wanted = pg_of(m);
+    mm_on_flush = begin_second_use;
+    assert_int_equal(get(m, PT_WRITABLE), 0);
+    pthread_join(second, NULL);
+    assert_int_equal(second_use, 0);
+    assert_int_equal(mm_uses(m), 2);
+    put(m);
+    put(m);
+    cpus[2]->in_guest = 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -336,10 +414,13 @@ int main(void) {
         T(preemption_at_every_point),
         T(partial_validation_is_a_state),
         T(partial_validation_may_fail_later),
+        T(nobody_refers_to_a_free_frame),
+        T(zombies_are_drained_in_pieces),
         T(zombies_are_in_nobodys_way),
         T(counts_have_limits),
         T(partial_finds_room_for_its_reference),
         T(no_writer_before_the_flush),
+        T(a_second_writer_waits_for_the_flush),
 #undef T
     };
 

@@ -8,6 +8,8 @@
 #include "mm_host.h"
 #include <cmocka.h>
 
+#define BEYOND (1ul << 39) /* not even in the frame table */
+
 static struct domain *d, *other;
 static struct mm_space s;
 static u64 free_before;
@@ -128,6 +130,10 @@ static void writable_and_table_conflict(void **state) {
     assert_int_equal(mm_host_set(d, s.l[2], 9, mm_pte(table, MM_RWP)), 0);
     assert_int_equal(map(1, table, MM_RWP), -EBUSY);
     assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
+    u.entry = maddr(mfn_to_maddr(a).a + 4);
+    assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
+    u.entry = mfn_to_maddr(mfn(BEYOND));
+    assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
     u.entry = maddr(mfn_to_maddr(mm_host_frame(other)).a);
     assert_int_equal(mm_update_entry(d, d, &u), -EINVAL);
     /* Plain memory may be written as well. */
@@ -183,6 +189,7 @@ static void bases_hold_their_tables(void **state) {
     assert_int_equal(mm_set_base(v, l1), -EBUSY);
     assert_int_equal(mm_set_base(v, MFN_INVALID), -EINVAL);
     assert_int_equal(mm_set_base(v, mfn(MM_HOLE)), -EINVAL);
+    assert_int_equal(mm_set_base(v, mfn(BEYOND)), -EINVAL);
     assert_int_equal(mm_set_base(v, mm_host_frame(other)), -EINVAL);
     assert_int_equal(mm_set_base(v, l4), 0);
     assert_int_equal(mm_set_user_base(v, l4), 0);
@@ -226,6 +233,14 @@ static void roots_are_composed_anew(void **state) {
     assert_int_equal(mfn_to_page(l3)->aux, 2);
     assert_int_equal(mm_host_set(d, s.l[4], 300, 0), 0);
     assert_int_equal(mfn_to_page(s.l[4])->aux, 1);
+    /* An L4 that is a user base of somebody. */
+    mm_flushed = 0;
+    assert_int_equal(mm_set_user_base(d->vcpu[1], l4), 0);
+    mm_flushed = 0;
+    host_take_requests(1);
+    assert_int_equal(mm_host_set(d, l4, 300, mm_pte(l3, MM_RWP)), 0);
+    assert_int_equal(mm_flushed, BIT(1) | BIT(2));
+    assert_int_equal(host_take_requests(1), CPU_REQ_RECOMPOSE);
     /* A base set for a vCPU that is loaded on another CPU. */
     mm_flushed = 0;
     host_take_requests(2);
@@ -247,6 +262,14 @@ static void compose_clears_u_in_the_kernel_half(void **state) {
     assert_true(roots[1][511] == mm_pte(l3, PTE_P | PTE_W | PTE_NX));
     assert_int_equal(roots[1][256], 0x123);
     assert_int_equal(roots[1][257], 0x123);
+    /* Groups that an L4 can't have. */
+    mfn_to_page(s.l[4])->aux |= BIT(16);
+    mm_host_table(s.l[4])[256] = low;
+    mm_compose(cpus[0], s.v);
+    assert_int_equal(roots[1][256], 0x123);
+    mm_host_table(s.l[4])[256] = 0;
+    mfn_to_page(s.l[4])->aux &= ~(u32)BIT(16);
+    cpus[0]->root_groups[1] &= ~(u32)BIT(16);
     /* What is gone from the base is gone from the root. */
     assert_int_equal(mm_host_set(d, s.l[4], 511, 0), 0);
     mm_compose(cpus[0], s.v);
@@ -303,6 +326,16 @@ static void walks(void **state) {
     assert_true(mm_walk(s.l[4], gva(MM_SLOT_VA(0)), NULL) == mm_pte(a, PTE_P | PTE_NX));
     assert_int_equal(mm_walk(MFN_INVALID, gva(MM_SLOT_VA(0)), NULL), 0);
     assert_int_equal(mm_walk(s.l[4], gva(0x800000000000), NULL), 0);
+    assert_int_equal(mm_walk(s.l[4], gva(BIT(48) + MM_SLOT_VA(0)), NULL), 0);
+    /* Whatever the guest left in the slots that are not its own. */
+    mm_host_table(s.l[4])[256] = mm_host_table(s.l[4])[0];
+    assert_int_equal(mm_walk(s.l[4], gva(0xffff800000000000 + MM_SLOT_VA(0)), NULL), 0);
+    mm_host_table(s.l[4])[256] = 0;
+    /* A table that is named and not present. */
+    mm_host_table(s.l[3])[pt_slot(MM_MAP_BASE, 3)] &= ~PTE_P;
+    assert_int_equal(mm_walk(s.l[4], gva(MM_SLOT_VA(0)), &entry), 0);
+    assert_true(entry.a == 0);
+    mm_host_table(s.l[3])[pt_slot(MM_MAP_BASE, 3)] |= PTE_P;
 }
 
 /* A table that changes under a walk can name any frame: what is no RAM reads as zeros, what is beyond it is not read.
@@ -354,6 +387,9 @@ static void copies(void **state) {
     mm_host_table(s.l[1])[3] = mm_pte(theirs, MM_RWP);
     assert_int_equal(copy_to_guest(gva(MM_SLOT_VA(3)), in, 8), -EFAULT);
     assert_int_equal(copy_from_guest(out, gva(MM_SLOT_VA(3)), 8), -EFAULT);
+    mm_host_table(s.l[1])[3] = mm_pte(mfn(BEYOND), MM_RWP);
+    assert_int_equal(copy_to_guest(gva(MM_SLOT_VA(3)), in, 8), -EFAULT);
+    assert_int_equal(copy_from_guest(out, gva(MM_SLOT_VA(3)), 8), -EFAULT);
     mm_host_table(s.l[1])[3] = 0;
     assert_int_equal(mm_refs(a), 2);
     assert_int_equal(mm_uses(a), 1);
@@ -372,6 +408,13 @@ static void trapped_writes_find_their_entry(void **state) {
     assert_true(old == mm_pte(s.l[1], PTE_P));
     assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(6)), &entry, &old));
     assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(7)), &entry, &old));
+    mfn_t theirs = mm_host_frame(other);
+    assert_int_equal(mm_pin(other, theirs, PT_L1), 0);
+    mm_host_table(s.l[1])[7] = mm_pte(theirs, PTE_P); /* as a walk would see it that lost a race */
+    assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(7)), &entry, &old));
+    mm_host_table(s.l[1])[7] = mm_pte(mfn(BEYOND), PTE_P);
+    assert_false(mm_find_pt_write(s.v, gva(MM_SLOT_VA(7)), &entry, &old));
+    mm_host_table(s.l[1])[7] = 0;
 }
 
 #define CODE64 0x00af9a000000fffful
@@ -402,9 +445,13 @@ static void descriptors(void **state) {
     assert_int_equal(mm_update_descriptor(d, maddr(mfn_to_maddr(gdt).a + 8), CALL_GATE), -EINVAL);
     assert_int_equal(mm_update_descriptor(d, maddr(mfn_to_maddr(gdt).a + 8), DATA), 0);
     assert_true(t[1] == (DATA | DPL(1) | ACCESSED));
+    assert_int_equal(mm_update_descriptor(d, maddr(mfn_to_maddr(gdt).a + 12), DATA), -EINVAL);
+    assert_int_equal(mm_update_descriptor(d, mfn_to_maddr(mfn(BEYOND)), DATA), -EINVAL);
     assert_int_equal(mm_update_descriptor(d, mfn_to_maddr(theirs), DATA), -EINVAL);
     assert_int_equal(mm_update_descriptor(d, mfn_to_maddr(s.l[1]), DATA), -EBUSY);
     frames[0] = theirs.n;
+    assert_int_equal(mm_set_gdt(s.v, frames, 512), -EINVAL);
+    frames[0] = BEYOND;
     assert_int_equal(mm_set_gdt(s.v, frames, 512), -EINVAL);
     frames[0] = s.l[4].n;
     assert_int_equal(mm_set_gdt(s.v, frames, 512), -EBUSY);
@@ -423,7 +470,10 @@ static void local_descriptors(void **state) {
     assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8) + 8), 1), -EINVAL);
     assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(9)), 1), -EINVAL);
     assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 513), -EINVAL);
+    for (u32 i = 9; i < 26; i++)
+        assert_int_equal(map(i, ldt, PTE_P), 0);
     assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 17 * 512), -EINVAL);
+    assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 16 * 512), 0);
     assert_int_equal(mm_set_ldt(s.v, gva(MM_SLOT_VA(8)), 512), 0);
     assert_int_equal(mm_uses(ldt), 1);
     assert_int_equal(mm_set_ldt(s.v, gva(0), 0), 0);
