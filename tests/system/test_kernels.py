@@ -6,7 +6,10 @@ import pytest
 
 import qemu
 
-ENDINGS = sorted(set(re.findall(r'^    \{"(\w+)", \w+\},$', (qemu.ROOT / "guest/kernels/hostile/endings.c").read_text(), re.M)))
+
+def endings(kernel):
+    text = (qemu.ROOT / "guest/kernels" / kernel / "endings.c").read_text()
+    return sorted(set(re.findall(r'^    \{"(\w+)", \w+\},$', text, re.M)))
 
 
 # With and without the gate's fast path, all must be the same.
@@ -22,7 +25,7 @@ def results(text, kernel):
     return tuple(int(n) for n in found.groups())
 
 
-@pytest.mark.parametrize("kernel", ["basics", "usermode", "hostile"])
+@pytest.mark.parametrize("kernel", ["basics", "usermode", "hostile", "gatecrash"])
 @pytest.mark.parametrize("cpu", ["max", "qemu64"])
 @pytest.mark.parametrize("option", BOTH_PATHS)
 def test_privileged(boot, kernel, cpu, option):
@@ -31,15 +34,19 @@ def test_privileged(boot, kernel, cpu, option):
 
 
 @pytest.mark.parametrize("option", BOTH_PATHS)
-def test_on_an_intel_cpu(boot, option):
-    """SYSENTER exists in 64-bit mode."""
-    assert results(boot("usermode.elf", cpu="max,vendor=GenuineIntel", append=option).wait_end(120), "usermode")[0] > 10
+def test_on_an_intel_cpu(boot, launch, option):
+    """SYSENTER exists in 64-bit mode, and is what 32-bit code has."""
+    file = launch("".join(f"[{k}]\nkernel = {k}.elf\nmemory = 32M\n\n" for k in ("usermode", "gatecrash")))
+    text = boot(file, "usermode.elf", "gatecrash.elf", cpu="max,vendor=GenuineIntel", append=option).wait_end(120)
+    for kernel in ("usermode", "gatecrash"):
+        assert results(text, kernel)[0] > 10
+    assert "PASS paths.sysenter\n" in text
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 4])
-def test_smp(boot, launch, cpus):
+@pytest.mark.parametrize("cpus,option", [(1, ""), (2, ""), (4, ""), (2, "fastpath=off")])
+def test_smp(boot, launch, cpus, option):
     file = launch("[smp]\nkernel = smp.elf\nmemory = 32M\nvcpus = 4\n")
-    assert results(boot(file, "smp.elf", smp=cpus).wait_end(120), "smp")[0] > 5
+    assert results(boot(file, "smp.elf", smp=cpus, append=option).wait_end(120), "smp")[0] > 5
 
 
 def test_all_as_ordinary_guests(boot, launch):
@@ -57,17 +64,18 @@ def test_all_as_ordinary_guests(boot, launch):
 @pytest.mark.parametrize("option", BOTH_PATHS)
 def test_endings(boot, launch, option):
     """Every attack that must end its domain, all at once, beside a guest that must not notice."""
-    file = launch("".join(f"[{name}]\nkernel = hostile.elf\ncmdline = attack={name}\nmemory = 16M\n\n" for name in ENDINGS)
+    attacks = [(kernel, name) for kernel in ("hostile", "gatecrash") for name in endings(kernel)]
+    file = launch("".join(f"[{name}]\nkernel = {kernel}.elf\ncmdline = attack={name}\nmemory = 16M\n\n" for kernel, name in attacks)
                   + "[witness]\nkernel = hello.elf\ncmdline = stay tick=1\nmemory = 16M\n")
-    machine = boot(file, "hostile.elf", "hello.elf", smp=2, memory=2048, append=option)
-    for _ in range(len(ENDINGS)):
+    machine = boot(file, "hostile.elf", "gatecrash.elf", "hello.elf", smp=2, memory=2048, append=option)
+    for _ in attacks:
         machine.expect(r"guest \w+ crashed\r", 30)
     machine.expect(r"\[witness\] tick \d+", 30)
     machine.expect(r"\[witness\] tick \d+", 30)
     text = machine.text
     survivors = re.findall(r"SURVIVED (\w+)", text)
     assert not survivors
-    assert sorted(set(re.findall(r"guest (\w+) crashed\n", text))) == ENDINGS
+    assert sorted(set(re.findall(r"guest (\w+) crashed\n", text))) == sorted(name for _, name in attacks)
 
 
 def test_crash_by_fault(boot, launch):

@@ -22,7 +22,17 @@ def test_stress(boot, launch):
     """The stress programs on 6.1 with two vCPUs and on 6.12 with one, at the same time."""
     file = launch(linux("old", "6.1", "paravane.test=stress", vcpus=2) + linux("new", "6.12", "paravane.test=stress"))
     text = boot(file, "vmlinux-6.1", "vmlinux-6.12", "linux.cpio.gz", memory=2048).wait_end(400)
-    for name, version, cpus in (("old", "6.1", 2), ("new", "6.12", 1)):
+    check_stress(text, (("old", "6.1", 2), ("new", "6.12", 1)))
+
+
+def test_stress_without_fast_path(boot, launch):
+    file = launch(linux("slow", "6.1", "paravane.test=stress", vcpus=2))
+    text = boot(file, "vmlinux-6.1", "linux.cpio.gz", append="fastpath=off").wait_end(400)
+    check_stress(text, (("slow", "6.1", 2),))
+
+
+def check_stress(text, guests):
+    for name, version, cpus in guests:
         release, nr_cpus, kib = ready_line(text, name)
         assert release.startswith(version) and nr_cpus == cpus and 400 << 10 < kib < 512 << 10
         found = re.search(rf"\[{name}\] RESULT stress: (\d+) passed, (\d+) failed, (\d+) skipped", text)

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Background: the fast way between user mode, kernel and hypervisor is code that runs with the highest rights on
+ *   the guest's own address space, and writes frames to the guest's stacks.
+ * Scenario: every way in and out of the kernel, with all registers and control state known (paths), with upcalls
+ *   masked and pending (masks), with wild flags (flags) and frames (frames), on stacks at all edges (stacks), with
+ *   breakpoints on what is touched (breakpoints); addresses that must be closed (reads); another vCPU that writes
+ *   whatever it can reach meanwhile (tamper). `only=<group>`; `rounds=N` repeats paths and masks;
+ *   `attack=<name>` instead does one of those that must end this domain (endings.c).
+ * Good: PASS lines, the same with and without fast paths. Bad: FAIL, `SURVIVED name`, or the end.
+ */
+#include "gatecrash.h"
+
+const char kernel_name[] = "gatecrash";
+
+uint64_t *user_data;
+volatile unsigned events_seen;
+static unsigned port;
+
+static void note_event(unsigned which) {
+    (void)which;
+    events_seen++;
+    user_data[0] = events_seen;
+}
+
+void post_event(void) {
+    event_send(port);
+}
+
+/* As common kernels do it: user mode has a root of its own, with the same low half. */
+void make_user_root(void) {
+    uint64_t *root = pt_new_root(false);
+    size_t n = (size_t)(user_code_end - user_code);
+
+    user_map_code(pt_root(), CODE_VA, user_code, n);
+    user_map_code(pt_root(), LOW_VA, user_code, n);
+    user_map_data(pt_root(), STACK_VA);
+    user_data = user_map_data(pt_root(), DATA_VA);
+    for (unsigned slot = 0; slot < 256; slot++)
+        if (pt_root()[slot] & PTE_P)
+            pt_write(&root[slot], pt_root()[slot]);
+    mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(root));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+    bool repeat;
+} groups[] = {
+    {"paths", group_paths, true},    {"masks", group_masks, true},    {"flags", group_flags, false},
+    {"frames", group_frames, false}, {"stacks", group_stacks, false}, {"breakpoints", group_breakpoints, false},
+    {"reads", group_reads, false},   {"tamper", group_tamper, false},
+};
+
+void kernel_main(void) {
+    unsigned long rounds = cmdline_number("rounds", 1);
+    char only[32] = "";
+
+    make_user_root();
+    if (cmdline_value("attack", only, sizeof(only))) {
+        printf("ATTACK %s\n", only);
+        console_flush();
+        attack_to_the_end(only);
+        printf("SURVIVED %s\n", only);
+        test_fail(only, "unknown attack, or it did not end the domain");
+        return;
+    }
+    cmdline_value("only", only, sizeof(only));
+    port = (unsigned)event_bind_ipi(0);
+    event_set_handler(port, note_event);
+    event_unmask(port);
+    for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
+        for (unsigned long n = groups[i].repeat ? rounds : 1; n; n--)
+            if (!only[0] || !strcmp(only, groups[i].name))
+                groups[i].run();
+}
