@@ -54,6 +54,7 @@ static void __noreturn boot_rest(struct cpu *c) {
     platform_init_time();
     console_start();
     platform_start_cpus((u32)0);
+    debug_watch_cpus();
     printk("%u CPUs at %lu MHz, %lu KiB RAM, %lu KiB free\n", nr_cpus, tsc_khz / 1000, boot_memory_total >> 10,
            heap_free_count() << (PAGE_SHIFT - 10));
     launch_boot();

@@ -36,9 +36,9 @@ void console_lock(void) {
         return;
     if (DEBUG)
         locks_may_take(&lock, LOCK_CONSOLE);
-    u32 ticket = __atomic_fetch_add(&lock.next, 1, __ATOMIC_ACQUIRE);
+    u32 ticket = __atomic_fetch_add(&lock.next, 1, __ATOMIC_ACQUIRE), rounds = 0;
     while (__atomic_load_n(&lock.owner, __ATOMIC_ACQUIRE) != ticket && !READ_ONCE(lock.forced))
-        __builtin_ia32_pause();
+        cpu_wait(&rounds, NULL);
     if (DEBUG)
         locks_taken(&lock, LOCK_CONSOLE, __builtin_return_address(0));
 }

@@ -23,6 +23,10 @@ void backtrace_print(const struct regs *r);
 /* The guard page of a stack? Then whose stack ran into it. */
 bool backtrace_is_guard(u64 address, u32 *cpu);
 
+/* --- stuck.c --- */
+/* This CPU was asked whether it still goes on. */
+void stuck_answer(const struct regs *r);
+
 /* --- debug builds only --- */
 /* The locks that a CPU holds, and where it took them. */
 void locks_print(u32 cpu);

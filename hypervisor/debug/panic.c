@@ -65,6 +65,8 @@ void debug_nmi(const struct regs *r) {
 
     if (who && who != own_number() + 1)
         stop_here(r, NULL);
+    if (!who)
+        stuck_answer(r);
 }
 
 static bool all_stopped(u32 self) {

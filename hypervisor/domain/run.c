@@ -70,6 +70,7 @@ static void do_requests(struct cpu *c) {
     u32 requests = take_requests(c);
     u64 now = time_now();
 
+    cpu_goes_on();
     if (requests & CPU_REQ_WORK) {
         console_work();
         launch_work();
@@ -152,6 +153,7 @@ static void compose_if_needed(struct cpu *c, struct vcpu *v) {
 }
 
 static void idle(struct cpu *c) {
+    cpu_goes_on();
     __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST); /* whom it was for is gone */
     x86_idle(c);
 }

@@ -76,11 +76,12 @@ int gnttab_init(struct domain *d, u32 max_frames) {
 /* Dead first: then nobody new begins to use the table, and those who do are on other CPUs and done soon. */
 void gnttab_destroy(struct domain *d) {
     struct gnttab *t = &d->gnttab;
+    u32 rounds = 0;
     spin_lock(&find_lock);
     t->dead = true;
     spin_unlock(&find_lock);
     while (__atomic_load_n(&t->users, __ATOMIC_SEQ_CST))
-        __builtin_ia32_pause();
+        cpu_wait(&rounds, NULL);
     gnttab_drop_maps(d);
     for (u32 i = 0; i < t->nr_frames; i++) {
         struct page *pg = mfn_to_page(t->frame_mfn[i]);

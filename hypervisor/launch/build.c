@@ -114,6 +114,7 @@ static const char *allocate(struct builder *b) {
 
         if (!pg && !order--)
             return "not enough memory";
+        cpu_goes_on();
         for (u64 i = 0; pg && i < 1ul << order; i++, n++) {
             b->p2m[n] = page_to_mfn(pg).n + i;
             m2p_set(mfn(b->p2m[n]), pfn(n));
@@ -127,6 +128,7 @@ static void put_at(struct builder *b, u64 offset, const void *bytes, u64 n) {
     while (n) {
         u64 chunk = MIN(n, PAGE_SIZE - offset % PAGE_SIZE);
 
+        cpu_goes_on();
         memcpy((char *)frame_virt(b, offset >> PAGE_SHIFT) + offset % PAGE_SIZE, bytes, chunk);
         bytes = (const char *)bytes + chunk;
         offset += chunk;

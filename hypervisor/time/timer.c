@@ -125,12 +125,16 @@ void timer_cancel(struct timer *t) {
 
 /* A callback may move its timer to another queue, so all CPUs are looked at. */
 void timer_cancel_sync(struct timer *t) {
+    u32 rounds = 0;
+
     timer_cancel(t);
     for (u32 i = 0; i < MAX_CPUS; i++) {
         if (cpus[i] == this_cpu())
             continue;
-        while (__atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t)
+        while (__atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t) {
             timer_cancel(t);
+            cpu_wait(&rounds, NULL);
+        }
     }
     timer_cancel(t);
 }

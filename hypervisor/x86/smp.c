@@ -92,6 +92,7 @@ void cpu_request(struct cpu *c, u32 bits) {
 void cpu_flush_guests(u64 mask) {
     u64 seen[MAX_CPUS], waiting = 0;
     struct cpu *self = this_cpu();
+    u32 rounds = 0;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (u32 i = 0; i < nr_cpus; i++) {
@@ -105,5 +106,5 @@ void cpu_flush_guests(u64 mask) {
     }
     for (u32 i = 0; i < nr_cpus; i++)
         while (waiting >> i & 1 && READ_ONCE(cpus[i]->in_guest) && READ_ONCE(cpus[i]->entries) == seen[i])
-            cpu_relax();
+            cpu_wait(&rounds, cpus[i]);
 }

@@ -10,10 +10,12 @@ void spin_init(struct spinlock *l, enum lock_class of_class) {
 }
 
 static void wait_for(struct spinlock *l, u32 ticket, int self) {
+    u32 rounds = 0;
+
     if (READ_ONCE(l->cpu) == self)
         panic("lock %p: CPU %d waits for itself", (void *)l, self);
     while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
-        cpu_relax();
+        cpu_wait(&rounds, NULL);
 }
 
 void spin_lock(struct spinlock *l) {

@@ -107,3 +107,22 @@ def test_release_makes_no_faults(fault):
     machine.expect(r"\[second\] work=", 30)
     machine.expect(r"\[second\] work=", 30)
     assert "PANIC" not in machine.text
+
+
+PINNED = GUESTS.replace("kernel = spin.elf", "kernel = spin.elf\ncmdline = every=1000\npin = 1").replace("kernel = hello.elf", "kernel = hello.elf\npin = 0")
+
+
+@pytest.mark.parametrize("name,stuck,sentence,where", [
+    ("spin,1", 1, "", "fault_spin"),
+    ("hold,both", None, "", "fault_hold"),  # the other waits for its lock: nobody comes through a run loop
+    ("deaf,both", 1, ": it does not leave its guest", None),
+])
+def test_stuck_cpu(boot, launch, name, stuck, sentence, where):
+    """Found by another CPU, whatever that one does, and reported by itself."""
+    machine = boot(launch(PINNED), "hello.elf", "spin.elf", append=f"fault={name}", memory=256, kernel=qemu.DEBUG_KERNEL,
+                   panics=True)
+    report = report_of(machine)
+    found = re.match(r"paravane: PANIC on CPU (\d): CPU \1 is stuck(.*)\n", report)
+    assert found and found[2] == sentence and stuck in (None, int(found[1]))
+    own = report[:report.index(f"CPU {1 - int(found[1])} was ")]
+    assert where in backtrace(report) if where else "guest rip" in own

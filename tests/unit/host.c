@@ -53,6 +53,10 @@ WEAK void cpu_flush_guests(u64 cpu_mask) {
     (void)cpu_mask;
 }
 
+WEAK void cpu_look_at_others(struct cpu *awaited) {
+    (void)awaited;
+}
+
 WEAK u64 time_now(void) {
     return READ_ONCE(host_now);
 }

@@ -82,6 +82,27 @@ static void fault_list(void) {
     list_del(&b);
 }
 
+static void fault_spin(void) {
+    for (volatile u32 i = 0;; i++)
+        continue;
+}
+
+static void fault_hold(void) {
+    spin_lock(&domain_next(NULL)->lock);
+    fault_spin();
+}
+
+/* CPU 1 takes no interrupts any more; CPU 0 waits for it. */
+static void fault_deaf(void) {
+    if (this_cpu()->id == 1) {
+        __asm__ volatile("movq %0, %%cr8" ::"r"(15ul));
+        return;
+    }
+    while (!READ_ONCE(cpus[1]->in_guest))
+        continue;
+    cpu_flush_guests(BIT(1));
+}
+
 static u64 __attribute__((noinline)) recurse(volatile u64 *above) {
     volatile u64 room[128] = {*above};
 
@@ -98,9 +119,10 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } faults[] = {
-    {"null", fault_null},     {"assert", fault_assert}, {"double", fault_double}, {"freed", fault_freed},
-    {"object", fault_object}, {"list", fault_list},     {"locks", fault_locks},   {"stack", fault_stack},
-    {"order", fault_order},   {"second", fault_second}, {"held", fault_held},     {"release", fault_release},
+    {"spin", fault_spin},     {"hold", fault_hold},     {"deaf", fault_deaf},       {"null", fault_null},
+    {"assert", fault_assert}, {"double", fault_double}, {"freed", fault_freed},     {"object", fault_object},
+    {"list", fault_list},     {"locks", fault_locks},   {"stack", fault_stack},     {"order", fault_order},
+    {"second", fault_second}, {"held", fault_held},     {"release", fault_release},
 };
 
 /* Two CPUs go at once: each waits for the other. */

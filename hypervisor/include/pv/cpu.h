@@ -35,6 +35,7 @@ struct cpu {
      * hypervisor root is: a CPU that is not in a guest holds no translation of any guest. */
     u32 in_guest;
     u64 entries;   /* times the hypervisor was entered on this CPU: changes when a kicked CPU came out of its guest */
+    u64 rounds;    /* work done outside guests: with `entries`, what shows that the CPU goes on */
     u64 tlb_clock; /* value of the global TLB clock at the last entry */
 
     u64 *hyp_root;    /* this CPU's hypervisor L4, direct map */
@@ -66,5 +67,20 @@ void cpu_request(struct cpu *c, u32 bits);
 /* Interrupts each CPU of the mask that is in a guest and waits till it has come out: its TLB holds no guest entry
  * older than this call. The calling CPU is skipped: it reloads its root on its way back. */
 void cpu_flush_guests(u64 cpu_mask);
+
+/* For long work of the host that no guest can cause: it is under way, and no reason to believe the CPU stuck. */
+static inline void cpu_goes_on(void) {
+    struct cpu *c = this_cpu();
+
+    WRITE_ONCE(c->rounds, c->rounds + 1);
+}
+/* A round of waiting for another CPU. Now and then it looks whether the others still go on (hypervisor/debug/stuck.c);
+ * awaited: the one that shall leave its guest, or NULL. */
+void cpu_look_at_others(struct cpu *awaited);
+static inline void cpu_wait(u32 *rounds, struct cpu *awaited) {
+    __builtin_ia32_pause();
+    if (unlikely(!(++*rounds & 0xffff)))
+        cpu_look_at_others(awaited);
+}
 
 #endif

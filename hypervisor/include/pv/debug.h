@@ -19,6 +19,8 @@ void panic_at(const struct regs *r, const char *fmt, ...) __printf(2, 3) __noret
 void debug_nmi(const struct regs *r);
 /* Reads the options: panic=halt|reboot. */
 void debug_init(void);
+/* From now on CPUs look at each other, and one that is stuck makes the hypervisor panic. */
+void debug_watch_cpus(void);
 
 /* --- debug builds only (hypervisor/debug/checks); call under `if (DEBUG)` --- */
 /* The guests are there: reads the options fault=, and starts what runs from time to time. */
