@@ -77,8 +77,8 @@ static void say_info(void) {
     for (struct guest_console *gc = guest_next(NULL); gc; gc = guest_next(gc))
         guests++;
     u64 ms = time_now() / 1000000;
-    console_say("-- %u CPUs, %u guests, %lu MiB free, up %lu.%03lu s", nr_cpus, guests,
-                heap_free_count() >> (20 - PAGE_SHIFT), ms / 1000, ms % 1000);
+    console_say("-- %u CPUs, %u guests, %lu KiB free, up %lu.%03lu s", nr_cpus, guests,
+                heap_free_count() << (PAGE_SHIFT - 10), ms / 1000, ms % 1000);
 }
 
 static void help_line(const char *text) {

@@ -435,7 +435,7 @@ static void commands_reach_their_hooks(void **state) {
     type(ESCAPE "h");
     expect_in_line("Ctrl-], then:");
     type(ESCAPE "i");
-    expect_in_line("1 CPUs, 3 guests, 100 MiB free");
+    expect_in_line("1 CPUs, 3 guests, 102400 KiB free");
 }
 
 static void the_table_tells_of_each_guest(void **state) {

@@ -245,6 +245,10 @@ static void tables_told_are_constants(void **state) {
     assert_int_equal(emul_privileged(&ctx), EMUL_DONE);
     assert_string_equal(trace, "rcr0 wcr0=8005003f ");
     PREPARE("\x0f\x01\x33");
+    data[0] = 0; /* protected mode can't be left this way */
+    assert_int_equal(emul_privileged(&ctx), EMUL_DONE);
+    assert_string_equal(trace, "rcr0 wcr0=80050031 ");
+    PREPARE("\x0f\x01\x33");
     data_end = DATA;
     assert_int_equal(emul_privileged(&ctx), EMUL_FAULT);
     assert_int_equal(ctx.fault.vector, VEC_PF);

@@ -186,12 +186,24 @@ static void liars(void **state) {
     assert_int_equal(ring.rsp_prod, 0);
 }
 
+static int too_long(void *arg, const char *path, char *value, size_t size) {
+    (void)arg, (void)path, (void)value;
+    return (int)size + 1;
+}
+
+static void a_value_too_long_is_none(void **state) {
+    (void)state;
+    request(XS_READ, 1, "name", 5);
+    launch_store_serve(&store, &ring, too_long, NULL);
+    expect_reply(XS_ERROR, 1, "ENOENT", 7);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_request, setup), cmocka_unit_test_setup(values, setup),
         cmocka_unit_test_setup(in_pieces, setup),    cmocka_unit_test_setup(long_payloads, setup),
         cmocka_unit_test_setup(full_rings, setup),   cmocka_unit_test_setup(no_room_for_replies, setup),
-        cmocka_unit_test_setup(liars, setup),
+        cmocka_unit_test_setup(liars, setup),        cmocka_unit_test_setup(a_value_too_long_is_none, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,31 @@ static void shared_pages_cannot_be_given_up(void **state) {
     assert_int_equal(d->page_list, FRAME_NONE);
 }
 
+static void shared_pages_are_cleared(void **state) {
+    struct page *pg = heap_alloc_pages(0), *shared;
+
+    (void)state;
+    memset(page_to_virt(pg), 0xee, PAGE_SIZE);
+    heap_free_pages(pg, 0);
+    shared = domain_alloc_shared_page(d);
+    assert_ptr_equal(shared, pg);
+    for (u32 i = 0; i < PAGE_SIZE / 8; i++)
+        assert_int_equal(((u64 *)page_to_virt(shared))[i], 0);
+    domain_free_shared_page(d, shared);
+}
+
+static void m2p_entries_are_the_owners(void **state) {
+    mfn_t theirs = page_to_mfn(domain_alloc_pages(other, 0)), mine = page_to_mfn(domain_alloc_pages(d, 0));
+
+    (void)state;
+    assert_true(domain_set_m2p(d, mine, pfn(77)));
+    assert_true(domain_set_m2p(other, theirs, pfn(78)));
+    assert_false(domain_set_m2p(d, theirs, pfn(79)));
+    assert_false(domain_set_m2p(d, mfn(MM_HOLE), pfn(79)));
+    assert_int_equal(m2p_get(mine).n, 77);
+    assert_int_equal(m2p_get(theirs).n, 78);
+}
+
 static void detached_frames_are_nobodys(void **state) {
     struct page *pg = domain_alloc_pages(d, 0);
     mfn_t m = page_to_mfn(pg);
@@ -298,6 +323,8 @@ int main(void) {
         T(frames_are_cleared_and_counted),
         T(given_up_and_in_use),
         T(shared_pages_cannot_be_given_up),
+        T(shared_pages_are_cleared),
+        T(m2p_entries_are_the_owners),
         T(detached_frames_are_nobodys),
         T(the_end_with_every_leftover),
         T(the_end_waits_for_others),

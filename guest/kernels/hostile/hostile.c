@@ -2,9 +2,9 @@
 /*
  * Background: a guest may ask for anything, in any state, with any argument; all it may ever harm is itself.
  * Scenario: one attack after the other, each to be refused or made harmless. `attack=<name>` instead runs
- *   one of those that must end this domain (see endings.c); `only=<group>` runs one group.
- * Good: PASS for each refusal; with `attack=`, the line `ATTACK name` and then the end of this domain only.
- * Bad: FAIL (the attack worked), `SURVIVED name`, or anything happening to others.
+ *   one of those that must end this domain (see endings.c), `storm=<name>` one that does not end (storms.c);
+ * `only=<group>` runs one group. Good: PASS for each refusal; with `attack=`, the line `ATTACK name` and then the end
+ * of this domain only. Bad: FAIL (the attack worked), `SURVIVED name`, or anything happening to others.
  */
 #include "hostile.h"
 
@@ -25,9 +25,11 @@ static const struct {
     const char *name;
     void (*attack)(void);
 } groups[] = {
-    {"maps", attack_maps},         {"descriptors", attack_descriptors}, {"frames", attack_frames},
-    {"pointers", attack_pointers}, {"machine", attack_machine},         {"resources", attack_resources},
-    {"vcpus", attack_vcpus},
+    {"maps", attack_maps},       {"descriptors", attack_descriptors},
+    {"frames", attack_frames},   {"pointers", attack_pointers},
+    {"machine", attack_machine}, {"resources", attack_resources},
+    {"vcpus", attack_vcpus},     {"freed", attack_freed},
+    {"races", attack_races},
 };
 
 void kernel_main(void) {
@@ -39,6 +41,10 @@ void kernel_main(void) {
         attack_to_the_end(name);
         printf("SURVIVED %s\n", name);
         test_fail(name, "unknown attack, or it did not end the domain");
+        return;
+    }
+    if (cmdline_value("storm", name, sizeof(name))) {
+        attack_as_storm(name);
         return;
     }
     cmdline_value("only", name, sizeof(name));

@@ -12,6 +12,10 @@ void attack_pointers(void);
 void attack_machine(void);
 void attack_resources(void);
 void attack_vcpus(void);
+void attack_freed(void);
+void attack_races(void);
+/* One thing without end, for a while; a failure if `name` is unknown. */
+void attack_as_storm(const char *name);
 /* Attacks that must end this domain; returns if `name` is unknown or the domain survived. */
 void attack_to_the_end(const char *name);
 
