@@ -116,7 +116,7 @@ static bool prepare(struct cpu *c, struct vcpu *v) {
 }
 
 static u64 root_of(struct cpu *c, struct vcpu *v) {
-    return virt_to_maddr(c->cpu_root[v->fused || v->kernel_mode ? 1 : 0]).a;
+    return virt_to_maddr(v->fused || v->kernel_mode ? c->kernel_root->table : c->user_root.table).a;
 }
 
 static void leave(struct cpu *c, struct vcpu *v) {

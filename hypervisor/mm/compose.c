@@ -5,6 +5,11 @@
 //
 // One root serves both rings of a vCPU (it is *fused*) when what its user base says is the same as what user code sees
 // on the kernel's root. Else a second root is composed for user mode, from the user base as it is written.
+//
+// Each CPU keeps the roots it composed last, for fused vCPUs. One may be used again for the same bases while the
+// domain's l4_epoch is what it was: no entry of any of its L4s changed since, none of them stopped being one, and no L3
+// became empty or ceased to be. Epochs are the host's and never come again, so a root left by another domain matches
+// nobody.
 #include "internal.h"
 
 #include <pv/cpu.h>
@@ -23,7 +28,10 @@ static struct source source_of(mfn_t m) {
 }
 
 static void copy_group(u64 *root, const u64 *table, u32 group, u64 clear) {
-    for (u32 i = group * 16; i < group * 16 + 16; i++)
+    root += group * 16;
+    table += group * 16;
+#pragma GCC unroll 16
+    for (u32 i = 0; i < 16; i++)
         WRITE_ONCE(root[i], READ_ONCE(table[i]) & ~clear);
 }
 
@@ -35,9 +43,9 @@ static u32 next_group(u64 *set) {
     return g;
 }
 
-static void fill_root(struct cpu *c, int which, const struct source *s, u64 clear_in_kernel_half) {
-    u64 *root = c->cpu_root[which];
-    u64 work = (s->groups | c->root_groups[which]) & ~BIT(RESERVED_GROUP);
+static void fill_root(struct guest_root *r, const struct source *s, u64 clear_in_kernel_half) {
+    u64 *root = r->table;
+    u64 work = (s->groups | r->groups) & ~BIT(RESERVED_GROUP);
 
     while (work) {
         u32 g = next_group(&work);
@@ -47,7 +55,7 @@ static void fill_root(struct cpu *c, int which, const struct source *s, u64 clea
         else
             memset(root + g * 16, 0, 16 * sizeof(u64));
     }
-    c->root_groups[which] = s->groups;
+    r->groups = s->groups;
 }
 
 static bool low_halves_equal(const struct source *k, const struct source *u) {
@@ -81,22 +89,50 @@ static bool kernel_half_empty(const struct source *u) {
     return true;
 }
 
-static bool is_fused(struct vcpu *v, const struct source *k, const struct source *u) {
+static bool is_fused(const struct vcpu *v, const struct source *k, const struct source *u) {
     if (mfn_eq(v->user_base, MFN_INVALID))
         return true;
     return (mfn_eq(v->base, v->user_base) || low_halves_equal(k, u)) && kernel_half_empty(u);
 }
 
-void mm_compose(struct cpu *c, struct vcpu *v) {
+static bool compose(struct cpu *c, const struct vcpu *v, struct guest_root *r) {
     struct source kernel = source_of(v->base), user = kernel;
-    bool was_fused;
+    bool fused;
 
     if (!mfn_eq(v->user_base, MFN_INVALID))
         user = source_of(v->user_base);
-    fill_root(c, 1, &kernel, PTE_U);
-    was_fused = v->fused;
-    v->fused = is_fused(v, &kernel, &user);
-    v->gate_stale |= v->fused != was_fused;
-    if (!v->fused)
-        fill_root(c, 0, &user, 0);
+    fill_root(r, &kernel, PTE_U);
+    fused = is_fused(v, &kernel, &user);
+    if (!fused)
+        fill_root(&c->user_root, &user, 0);
+    return fused;
+}
+
+/* The root that has this kernel base, or one to compose it in. (Linux has its L4s in pairs of frames.) */
+static struct guest_root *choose_root(struct cpu *c, mfn_t base) {
+    struct guest_root *way = c->root[base.n / 2 % ROOT_SETS];
+
+    if (mfn_eq(way[0].base, base))
+        return &way[0];
+    if (mfn_eq(way[1].base, base))
+        return &way[1];
+    return &way[c->kernel_root == &way[0]];
+}
+
+/* The epoch is read before anything else: what changes later has another, and posts a request that is seen before the
+ * guest goes on. */
+void mm_compose(struct cpu *c, struct vcpu *v) {
+    u64 epoch = __atomic_load_n(&v->domain->l4_epoch, __ATOMIC_SEQ_CST);
+    struct guest_root *r = choose_root(c, v->base);
+    bool fused = r->epoch == epoch && mfn_eq(r->base, v->base) && mfn_eq(r->user_base, v->user_base);
+
+    if (!fused) {
+        fused = compose(c, v, r);
+        r->base = v->base;
+        r->user_base = v->user_base;
+        r->epoch = fused ? epoch : 0;
+    }
+    c->kernel_root = r;
+    v->gate_stale |= v->fused != fused;
+    v->fused = fused;
 }

@@ -50,13 +50,13 @@ static inline enum page_type type_of(u64 word) {
 int type_get_slowly(struct page *pg, enum page_type type);
 void type_put_slowly(struct page *pg);
 
-/* One more use of what the frame is, or one less that is not the last: a swap of the count. */
+/* One more use of what the frame is, or one less that is not the last: a swap of the count. (Tables half seen, and
+ * zombies, are not validated.) */
 static inline int type_get(struct page *pg, enum page_type type) {
-    const u64 settled = TYPE_MASK | TYPE_VALIDATED | TYPE_PARTIAL | TYPE_ZOMBIE;
     u64 old = READ_ONCE(pg->type);
 
-    if (likely((old & settled) == ((u64)type << TYPE_SHIFT | TYPE_VALIDATED) && (u32)old - 1 < COUNT_LIMIT - 1 &&
-               type_swap(pg, &old, old + 1)))
+    if (likely((old & (TYPE_MASK | TYPE_VALIDATED)) == ((u64)type << TYPE_SHIFT | TYPE_VALIDATED) &&
+               (u32)old - 1 < COUNT_LIMIT - 1 && type_swap(pg, &old, old + 1)))
         return 0;
     return type_get_slowly(pg, type);
 }

@@ -5,7 +5,11 @@
 // hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest
 // with a note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none;
 // it notes the clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
+//
+// Epochs, of which compose.c tells, are drawn here as well: the other thing that says whether what a CPU keeps is still
+// true.
 #include <pv/cpu.h>
+#include <pv/domain.h>
 #include <pv/mm.h>
 
 static u32 tlb_clock;
@@ -33,4 +37,10 @@ void tlb_flush_stale(u32 clock) {
             mask |= BIT(i);
     if (mask)
         cpu_flush_guests(mask);
+}
+
+void mm_new_epoch(struct domain *d) {
+    static u64 last;
+
+    __atomic_store_n(&d->l4_epoch, __atomic_add_fetch(&last, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
 }

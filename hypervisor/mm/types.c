@@ -118,6 +118,8 @@ void zombie_add(struct domain *d, struct page *pg) {
 static void bury_table(struct page *pg) {
     struct domain *d = page_owner(pg);
 
+    if (type_of(pg->type) == PT_L4)
+        mm_new_epoch(d);
     ref_keep(pg);
     __atomic_store_n(&pg->type, (pg->type & TYPE_MASK) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
     zombie_add(d, pg);

@@ -57,6 +57,7 @@ static void l4_changed(struct domain *d, struct page *pg, u32 slot) {
     for (u32 i = 0; i < 16; i++)
         present |= group[i] & PTE_P && !slot_is_reserved((slot & ~15u) + i);
     pg->aux = (pg->aux & ~(1u << slot / 16)) | present << slot / 16;
+    mm_new_epoch(d);
     recompose_roots(d, page_to_mfn(pg));
 }
 
@@ -65,8 +66,10 @@ static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new) {
     u32 before = pg->aux;
 
     pg->aux = before + (u32)(new &PTE_P) - (u32)(old & PTE_P);
-    if (!before != !pg->aux)
-        recompose_roots(d, MFN_INVALID);
+    if (!before == !pg->aux)
+        return;
+    mm_new_epoch(d);
+    recompose_roots(d, MFN_INVALID);
 }
 
 /* The CPU may set A and D in *old meanwhile, and nobody else anything. False: it did, and the caller wants none of it.

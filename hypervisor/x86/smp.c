@@ -38,15 +38,22 @@ static bool map_stacks(struct cpu *c) {
 }
 
 /* The constant part of a guest root: the M2P, read-only, and this CPU's gate. */
-static bool make_roots(struct cpu *c) {
-    for (int i = 0; i < 2; i++) {
-        c->cpu_root[i] = heap_alloc(PAGE_SIZE);
-        if (!c->cpu_root[i])
-            return false;
-        c->cpu_root[i][pt_slot(M2P_BASE, 4)] = hyp_master_root[pt_slot(M2P_BASE, 4)] & ~PTE_W;
-        c->cpu_root[i][GATE_SLOT] = c->hyp_root[GATE_SLOT];
-    }
+static bool make_root(const struct cpu *c, struct guest_root *r) {
+    r->table = heap_alloc(PAGE_SIZE);
+    if (!r->table)
+        return false;
+    r->table[pt_slot(M2P_BASE, 4)] = hyp_master_root[pt_slot(M2P_BASE, 4)] & ~PTE_W;
+    r->table[GATE_SLOT] = c->hyp_root[GATE_SLOT];
     return true;
+}
+
+static bool make_roots(struct cpu *c) {
+    for (int set = 0; set < ROOT_SETS; set++)
+        for (int way = 0; way < ROOT_WAYS; way++)
+            if (!make_root(c, &c->root[set][way]))
+                return false;
+    c->kernel_root = &c->root[0][0];
+    return make_root(c, &c->user_root);
 }
 
 struct cpu *cpu_create(u32 apic_id, u32 acpi_id) {

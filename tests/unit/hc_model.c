@@ -5,8 +5,6 @@
 
 struct model m;
 
-static u64 cpu_roots[M_CPUS][2][512] __aligned(4096);
-
 /* --- choices --- */
 
 static u64 nth_frame_of(const struct m_domain *o, u32 n) {
@@ -460,7 +458,6 @@ static void start(model_choose pick, void *arg, struct model_stats *stats) {
     sort_heap();
     memset(&m, 0, sizeof(m));
     memset(stats, 0, sizeof(*stats));
-    memset(cpu_roots, 0, sizeof(cpu_roots));
     m.choose = pick;
     m.arg = arg;
     m.stats = stats;
@@ -468,10 +465,8 @@ static void start(model_choose pick, void *arg, struct model_stats *stats) {
         m2p_set(mfn(f), pfn(M2P_INVALID));
         free_frame(f);
     }
-    for (u32 c = 0; c < M_CPUS; c++) {
-        cpus[c]->cpu_root[0] = cpu_roots[c][0];
-        cpus[c]->cpu_root[1] = cpu_roots[c][1];
-    }
+    for (u32 c = 0; c < M_CPUS; c++)
+        mm_host_roots(cpus[c]);
 }
 
 static void end(struct m_domain *o) {

@@ -114,13 +114,13 @@ static void check_cpu(u32 c) {
     if (host_take_requests(c) & CPU_REQ_RECOMPOSE)
         mm_compose(cpus[c], v);
     mv = &m.dom[v->domain->id - 1].v[v->id];
-    check_root(cpus[c]->cpu_root[1], m.memory[mv->base], PTE_U);
+    check_root(cpus[c]->kernel_root->table, m.memory[mv->base], PTE_U);
     if (mv->user_base == ~0ul)
         return;
     if (v->fused)
         check_fused(m.memory[mv->base], m.memory[mv->user_base]);
     else
-        check_root(cpus[c]->cpu_root[0], m.memory[mv->user_base], 0);
+        check_root(cpus[c]->user_root.table, m.memory[mv->user_base], 0);
 }
 
 /* --- after each step --- */

@@ -88,6 +88,7 @@ struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages) {
     d->max_pages = max_pages;
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     spin_init(&d->page_lock, LOCK_PAGES);
+    mm_new_epoch(d);
     known[id] = d;
     for (u32 i = 0; i < vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
@@ -158,4 +159,16 @@ int mm_host_set(struct domain *d, mfn_t table, u32 slot, u64 value) {
     struct mm_update u = {.entry = maddr(mfn_to_maddr(table).a + slot * 8), .value = value};
 
     return mm_update_entry(d, d, &u);
+}
+
+void mm_host_roots(struct cpu *c) {
+    static u64 tables[MM_CPUS][ROOT_SETS * ROOT_WAYS + 1][512] __aligned(4096);
+
+    if (c->id >= MM_CPUS)
+        panic("CPU %u has no roots here", c->id);
+    memset(tables[c->id], 0, sizeof(tables[c->id]));
+    for (u32 i = 0; i < ROOT_SETS * ROOT_WAYS; i++)
+        c->root[i / ROOT_WAYS][i % ROOT_WAYS] = (struct guest_root){.table = tables[c->id][i], .base = MFN_INVALID};
+    c->user_root = (struct guest_root){.table = tables[c->id][ROOT_SETS * ROOT_WAYS]};
+    c->kernel_root = &c->root[0][0];
 }

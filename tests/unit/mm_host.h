@@ -12,7 +12,8 @@
 #include <pv/pte.h>
 
 #define MM_FRAMES 2048u
-#define MM_OWN 16u    /* frames below are the hypervisor's */
+#define MM_OWN 16u /* frames below are the hypervisor's */
+#define MM_CPUS 4u
 #define MM_HOLE 1000u /* this frame is no RAM */
 #define MM_RWP (PTE_P | PTE_W | PTE_U)
 #define MM_MAP_BASE 0x40000000ul /* where mm_host_space() leads: 512 slots of one L1 */
@@ -61,6 +62,8 @@ struct mm_space {
     mfn_t l[5];
 };
 struct mm_space mm_host_space(struct domain *d);
+/* Empty roots for a CPU, composed for nobody. */
+void mm_host_roots(struct cpu *c);
 /* One entry of a table, as the domain's guest would ask for. */
 int mm_host_set(struct domain *d, mfn_t table, u32 slot, u64 value);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
-// sources: mm/descriptors.c mm/walk.c mm/compose.c
+// sources: mm/descriptors.c mm/walk.c
 /*
- * What guests ask for: entries changed, base pointers, descriptor tables; software walks and copies; CPU roots; which
- * CPUs are made to come out of their guests.
+ * What guests ask for: entries changed, base pointers, descriptor tables; software walks and copies; which CPUs are
+ * made to come out of their guests.
  */
 #include "mm_host.h"
 #include <cmocka.h>
@@ -13,8 +13,6 @@
 static struct domain *d, *other;
 static struct mm_space s;
 static u64 free_before;
-static u64 roots[2][512] __aligned(PAGE_SIZE);
-
 static int setup(void **state) {
     (void)state;
     mm_host_init(4);
@@ -22,10 +20,6 @@ static int setup(void **state) {
     d = mm_host_domain(1, 3, 300);
     other = mm_host_domain(2, 1, 100);
     s = mm_host_space(d);
-    memset(roots, 0, sizeof(roots));
-    cpus[0]->cpu_root[0] = roots[0];
-    cpus[0]->cpu_root[1] = roots[1];
-    cpus[0]->root_groups[0] = cpus[0]->root_groups[1] = 0;
     host_take_requests(0);
     return 0;
 }
@@ -247,68 +241,6 @@ static void roots_are_composed_anew(void **state) {
     assert_int_equal(mm_set_base(d->vcpu[2], s.l[4]), 0);
     assert_int_equal(mm_flushed, BIT(2));
     assert_int_equal(host_take_requests(2), CPU_REQ_RECOMPOSE);
-}
-
-static void compose_clears_u_in_the_kernel_half(void **state) {
-    mfn_t l3 = mm_host_frame(d);
-    u64 low = mm_host_table(s.l[4])[0];
-
-    (void)state;
-    assert_int_equal(mm_host_set(d, s.l[4], 511, mm_pte(l3, MM_RWP | PTE_NX)), 0);
-    roots[1][256] = roots[1][257] = 0x123;
-    mm_compose(cpus[0], s.v);
-    assert_true(s.v->fused);
-    assert_true(roots[1][0] == low);
-    assert_true(roots[1][511] == mm_pte(l3, PTE_P | PTE_W | PTE_NX));
-    assert_int_equal(roots[1][256], 0x123);
-    assert_int_equal(roots[1][257], 0x123);
-    /* Groups that an L4 can't have. */
-    mfn_to_page(s.l[4])->aux |= BIT(16);
-    mm_host_table(s.l[4])[256] = low;
-    mm_compose(cpus[0], s.v);
-    assert_int_equal(roots[1][256], 0x123);
-    mm_host_table(s.l[4])[256] = 0;
-    mfn_to_page(s.l[4])->aux &= ~(u32)BIT(16);
-    cpus[0]->root_groups[1] &= ~(u32)BIT(16);
-    /* What is gone from the base is gone from the root. */
-    assert_int_equal(mm_host_set(d, s.l[4], 511, 0), 0);
-    mm_compose(cpus[0], s.v);
-    assert_int_equal(roots[1][511], 0);
-    assert_int_equal(roots[1][257], 0x123);
-}
-
-static void fused_or_split(void **state) {
-    mfn_t user = mm_host_frame(d), l3 = mm_host_frame(d), l2 = mm_host_frame(d), low = mm_host_frame(d);
-    u64 kernel_low = mm_host_table(s.l[4])[0];
-
-    (void)state;
-    assert_int_equal(mm_set_user_base(s.v, user), 0);
-    mm_compose(cpus[0], s.v);
-    assert_false(s.v->fused);
-    assert_int_equal(mm_host_set(d, user, 0, kernel_low), 0);
-    mm_compose(cpus[0], s.v);
-    assert_true(s.v->fused);
-    assert_int_equal(mm_host_set(d, user, 0, kernel_low & ~PTE_W), 0);
-    mm_compose(cpus[0], s.v);
-    assert_false(s.v->fused);
-    assert_int_equal(mm_host_set(d, user, 0, kernel_low | PTE_A), 0);
-    /* The kernel half of the user base counts when it leads anywhere. */
-    assert_int_equal(mm_host_set(d, user, 511, mm_pte(l3, MM_RWP)), 0);
-    mm_compose(cpus[0], s.v);
-    assert_true(s.v->fused);
-    assert_int_equal(mm_host_set(d, l3, 510, mm_pte(l2, MM_RWP)), 0);
-    mm_compose(cpus[0], s.v);
-    assert_false(s.v->fused);
-    assert_true(roots[0][511] == mm_pte(l3, MM_RWP));
-    assert_int_equal(mm_host_set(d, l3, 510, 0), 0);
-    mm_compose(cpus[0], s.v);
-    assert_true(s.v->fused);
-    assert_int_equal(mm_host_set(d, user, 255, mm_pte(low, MM_RWP)), 0);
-    mm_compose(cpus[0], s.v);
-    assert_false(s.v->fused);
-    assert_int_equal(mm_set_user_base(s.v, s.l[4]), 0);
-    mm_compose(cpus[0], s.v);
-    assert_true(s.v->fused);
 }
 
 static void walks(void **state) {
@@ -543,8 +475,6 @@ int main(void) {
         T(update_by_address),
         T(bases_hold_their_tables),
         T(roots_are_composed_anew),
-        T(compose_clears_u_in_the_kernel_half),
-        T(fused_or_split),
         T(walks),
         T(walks_end_outside_ram),
         T(copies),

@@ -22,6 +22,17 @@ enum cpu_request_bit {
     CPU_REQ_WORK = 1 << 3,      /* run the deferred console and host work */
 };
 
+/* A guest root, and what it was composed for: these bases, when the domain's l4_epoch was `epoch`. 0: nothing that may
+ * be used again. */
+struct guest_root {
+    u64 *table; /* direct map */
+    u64 epoch;
+    mfn_t base, user_base;
+    u32 groups; /* groups of 16 slots that may be filled */
+};
+#define ROOT_SETS 8
+#define ROOT_WAYS 2
+
 struct cpu {
     u32 id;
     u32 apic_id;
@@ -38,20 +49,21 @@ struct cpu {
     u64 rounds;    /* work done outside guests: with `entries`, what shows that the CPU goes on */
     u64 tlb_clock; /* value of the global TLB clock at the last entry */
 
-    u64 *hyp_root;    /* this CPU's hypervisor L4, direct map */
-    u64 *cpu_root[2]; /* guest roots: [0] user (split vCPUs only), [1] kernel, and user too for fused ones */
-    u64 *gate_l1;     /* the leaf table of the gate slot, in both kinds of root */
+    u64 *hyp_root;                                /* this CPU's hypervisor L4, direct map */
+    struct guest_root root[ROOT_SETS][ROOT_WAYS]; /* for kernels, and their user mode if fused: see mm/compose.c */
+    struct guest_root *kernel_root;               /* the current vCPU's of those */
+    struct guest_root user_root;                  /* for split vCPUs */
+    u64 *gate_l1;                                 /* the leaf table of the gate slot, in both kinds of root */
     struct gate_const *gate_const;
     void *gate_gdt; /* the page of reserved descriptors */
     void *gate_tss;
     u64 stack_top; /* the hypervisor stack of this CPU */
     u64 nmi_stack_top;
 
-    bool idle;          /* halted, or about to be */
-    u64 slice_end;      /* when the scheduler wants to be asked again, ns */
-    u64 deadline;       /* what the one-shot timer is programmed to, ns */
-    bool gate_dirty;    /* the gate slot does not show the current vCPU's pages yet */
-    u64 root_groups[2]; /* groups of 16 slots that may be filled in cpu_root[] */
+    bool idle;       /* halted, or about to be */
+    u64 slice_end;   /* when the scheduler wants to be asked again, ns */
+    u64 deadline;    /* what the one-shot timer is programmed to, ns */
+    bool gate_dirty; /* the gate slot does not show the current vCPU's pages yet */
 
     u64 guest_ns_start; /* time of the last entry into a guest, for accounting */
 };

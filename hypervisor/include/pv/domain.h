@@ -138,8 +138,9 @@ struct domain {
     u32 page_list;             /* first frame of the list through struct page, ~0: none; lock: page_lock */
     u32 taken_list;            /* the same, of frames that mm_destroy() has been at */
     u32 zombies;               /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
-    u64 tot_pages, max_pages;  /* tot_pages: those on the lists; lock: page_lock */
-    u64 owned_pages;           /* frames whose owner this is, given up or not; atomic */
+    u64 l4_epoch;             /* another one after each change of what a CPU root is composed from; read without lock */
+    u64 tot_pages, max_pages; /* tot_pages: those on the lists; lock: page_lock */
+    u64 owned_pages;          /* frames whose owner this is, given up or not; atomic */
     u64 vm_assist;
     struct shared_info *shared_info; /* direct map; a frame owned by the domain */
     mfn_t shared_info_mfn;

@@ -185,7 +185,10 @@ void tlb_flush_stale(u32 clock);
 bool preempt_pending(void);
 
 /* --- CPU roots (hypervisor/mm/compose.c) --- */
-/* Fills the CPU's guest roots from the vCPU's bases and decides whether it is fused. */
+/* Gives the domain a new l4_epoch: no CPU root composed for it so far is used again. At birth, and with each change of
+ * what roots are composed from, after the change and before what it drops is dropped. */
+void mm_new_epoch(struct domain *d);
+/* Finds or fills the CPU's guest roots for the vCPU's bases and decides whether it is fused. */
 void mm_compose(struct cpu *c, struct vcpu *v);
 
 #endif
