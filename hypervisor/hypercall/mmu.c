@@ -10,7 +10,7 @@
 struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error) {
     if (id == DOMID_SELF || id == v->domain->id)
         return v->domain;
-    *error = domain_by_id(id) || id >= DOMID_FIRST_RESERVED ? -EPERM : -ESRCH;
+    *error = domain_by_id(id) || id == DOMID_IO || id == DOMID_XEN ? -EPERM : -ESRCH;
     return NULL;
 }
 
@@ -35,18 +35,19 @@ static u32 done_before(u64 *count, u64 done_at) {
     return done_at && copy_from_guest(&before, gva(done_at), sizeof(before)) ? 0 : before;
 }
 
-/* mmu_update's last argument. Frames of real devices are nobody's here, so each entry that names one is invalid. */
-static long check_domains(struct vcpu *v, u32 foreign) {
-    long rc = -EPERM;
+/* mmu_update's last argument: whose frames entries may map. Those of devices are nobody's here. */
+static long find_owner(struct vcpu *v, u32 foreign, struct domain **owner) {
+    long rc = 0;
 
+    *owner = NULL;
     if (foreign >> 16 && !hc_domain_of(v, (domid_t)((foreign >> 16) - 1), &rc))
         return rc;
-    if ((domid_t)foreign == DOMID_IO)
-        return -EINVAL;
-    return hc_domain_of(v, (domid_t)foreign, &rc) ? 0 : rc;
+    if ((domid_t)foreign != DOMID_IO)
+        *owner = hc_domain_of(v, (domid_t)foreign, &rc);
+    return rc;
 }
 
-static long one_update(struct domain *d, const struct mmu_update *req) {
+static long one_update(struct domain *d, struct domain *owner, const struct mmu_update *req) {
     struct mm_update u = {.entry = maddr(req->ptr & ~7ul), .value = req->val};
 
     switch (req->ptr & 7) {
@@ -55,7 +56,7 @@ static long one_update(struct domain *d, const struct mmu_update *req) {
         __attribute__((fallthrough));
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
-        return mm_update_entry(d, d, &u);
+        return mm_update_entry(d, owner, &u);
     case MMU_MACHPHYS_UPDATE:
         return domain_set_m2p(d, maddr_to_mfn(u.entry), pfn(req->val)) ? 0 : -EINVAL;
     default:
@@ -65,7 +66,7 @@ static long one_update(struct domain *d, const struct mmu_update *req) {
 
 #define BATCH 16
 
-static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done) {
+static long run_updates(struct vcpu *v, struct domain *owner, u64 at, u64 count, u64 *done) {
     struct mmu_update req[BATCH];
 
     while (*done < count) {
@@ -74,7 +75,7 @@ static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done) {
         if (copy_from_guest(req, gva(at + *done * sizeof(req[0])), n * sizeof(req[0])))
             return -EFAULT;
         for (u64 i = 0; i < n; i++, ++*done) {
-            long rc = *done && preempt_pending() ? -ERESTART : one_update(v->domain, &req[i]);
+            long rc = *done && preempt_pending() ? -ERESTART : one_update(v->domain, owner, &req[i]);
 
             if (rc)
                 return rc;
@@ -87,11 +88,12 @@ static long run_updates(struct vcpu *v, u64 at, u64 count, u64 *done) {
 long hc_mmu_update(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
-    long rc = check_domains(v, (u32)arg[3]);
+    struct domain *owner;
+    long rc = find_owner(v, (u32)arg[3], &owner);
 
     if (rc)
         return rc;
-    rc = run_updates(v, arg[0], count, &done);
+    rc = run_updates(v, owner, arg[0], count, &done);
     report_done(arg[2], done, before);
     if (rc == -ERESTART) {
         arg[0] += done * sizeof(struct mmu_update);
@@ -181,7 +183,7 @@ static long copy_page(struct domain *d, mfn_t to, mfn_t from) {
     }
     if (src)
         page_put(src);
-    return rc;
+    return rc == -EBUSY ? -EINVAL : rc;
 }
 
 static long set_user_base(struct vcpu *v, u64 n) {

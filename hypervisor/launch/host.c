@@ -123,8 +123,6 @@ static const char *build(struct record *r, struct domain *d) {
 
     d->privileged = g->privileged;
     d->linear_tables = g->linear_page_tables;
-    if (d->linear_tables)
-        printk("guest %s: linear_page_tables has no effect yet: self-mapping entries are refused\n", g->name);
     d->launch = r;
     why = gnttab_init(d, GNTTAB_MAX_FRAMES) ? "not enough memory" : build_domain(d, &req);
     return why ? why : connect(r, d, req.start_info);

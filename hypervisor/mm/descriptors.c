@@ -148,5 +148,5 @@ int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc) {
     rc = mm_drain_locked(d) ? write_descriptor(pg, ma, desc) : -ERESTART;
     spin_unlock(&d->mm_lock);
     page_put(pg);
-    return rc;
+    return rc == -EBUSY ? -EINVAL : rc;
 }

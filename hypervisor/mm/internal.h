@@ -77,11 +77,16 @@ static inline int ref_get_with_type(struct page *pg, const struct domain *d, enu
     return rc;
 }
 
+/* Upper entries may have none of these: there are no superpages, and memory is write-back. */
+#define UPPER_REFUSED (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT)
+/* Leaf entries may have these only where the domain may know of devices; memory stays write-back. */
+#define LEAF_CACHE (PTE_PAT | PTE_PCD | PTE_PWT)
+
 /* --- entries (validate.c): all with mm_lock of the table's owner held --- */
-/* Takes what an entry of a table of this type refers to. 0, -EINVAL, -EBUSY, -ERESTART. *entry may be corrected
- * (G dropped). owner: whose frames an L1 entry may map. */
-int entry_get(enum page_type table, u64 *entry, struct domain *owner);
-void entry_put(enum page_type table, u64 entry);
+/* Takes what an entry of a table of this type refers to. 0, -EINVAL, -EBUSY, -EPERM, -ERESTART. *entry may be corrected
+ * (G dropped). owner: whose frames it may map; the table's own for all but L1 entries, where NULL is nobody. */
+int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain *owner);
+void entry_put(struct page *table, enum page_type type, u64 entry);
 /* Validates all entries of a table that just got its type, from pg->aux on. On -ERESTART aux tells where to go on; on
  * any other error everything is dropped again. */
 int table_get_entries(struct page *pg, enum page_type type, struct domain *owner);

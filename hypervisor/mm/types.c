@@ -38,14 +38,26 @@ static u32 summary(const struct page *pg, enum page_type type) {
     return type == PT_L4 ? present_groups(pg) : type == PT_L3 ? present_entries(pg) : 0;
 }
 
+/* Nothing uses them in an L4. Read as an L3, by a linear entry, it has no such slots. */
+static void clear_reserved_slots(struct page *pg) {
+    u64 *table = page_to_virt(pg);
+
+    for (u32 i = 0; i < 512; i++)
+        if (slot_is_reserved(i))
+            table[i] = 0;
+}
+
 /* The frame has one use of the type and is not validated; with TYPE_PARTIAL set it was begun before, and the partial
  * state has a reference and the use, which becomes the caller's. */
 static int validate(struct page *pg, enum page_type type) {
     bool resumed = pg->type & TYPE_PARTIAL;
     int rc;
 
-    if (!resumed)
+    if (!resumed) {
         pg->aux = 0;
+        if (type == PT_L4)
+            clear_reserved_slots(pg);
+    }
     rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg)) : descriptors_get_page(pg);
     if (rc == -ERESTART) {
         if (!resumed)
@@ -54,7 +66,8 @@ static int validate(struct page *pg, enum page_type type) {
         return rc;
     }
     pg->aux = rc ? tlb_clock_advance() : summary(pg, type);
-    __atomic_store_n(&pg->type, (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->type, (pg->type & TYPE_LINKS) | (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1),
+                     __ATOMIC_SEQ_CST);
     if (resumed)
         ref_put(pg);
     return rc;
@@ -94,7 +107,7 @@ int type_get_slowly(struct page *pg, enum page_type type) {
             continue;
         }
         if (type_of(old) != type || (old & TYPE_USES) >= COUNT_LIMIT)
-            return -EBUSY;
+            return type == PT_WRITABLE ? -EBUSY : -EINVAL;
         if (old & TYPE_PARTIAL)
             return validate(pg, type);
         if (!(old & TYPE_VALIDATED))
@@ -121,7 +134,7 @@ static void bury_table(struct page *pg) {
     if (type_of(pg->type) == PT_L4)
         mm_new_epoch(d);
     ref_keep(pg);
-    __atomic_store_n(&pg->type, (pg->type & TYPE_MASK) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->type, (pg->type & (TYPE_MASK | TYPE_LINKS)) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
     zombie_add(d, pg);
 }
 

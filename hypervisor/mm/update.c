@@ -58,7 +58,8 @@ static void l4_changed(struct domain *d, struct page *pg, u32 slot) {
         present |= group[i] & PTE_P && !slot_is_reserved((slot & ~15u) + i);
     pg->aux = (pg->aux & ~(1u << slot / 16)) | present << slot / 16;
     mm_new_epoch(d);
-    recompose_roots(d, page_to_mfn(pg));
+    /* A linear entry may lead here from another L4's kernel half, and change who is fused. */
+    recompose_roots(d, d->linear_tables ? MFN_INVALID : page_to_mfn(pg));
 }
 
 /* L3 tables count their present entries; one that becomes empty or ceases to be may change who is fused. */
@@ -85,18 +86,18 @@ static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update 
     return true;
 }
 
-/* Both map, and hold, the same. */
-static bool same_holdings(enum page_type type, u64 a, u64 b) {
-    u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 ? PTE_W : 0);
+/* Both map, and hold, the same. W decides what an L1 entry holds, and whether a linear one may be. */
+static bool same_holdings(const struct domain *d, enum page_type type, u64 a, u64 b) {
+    u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 || d->linear_tables ? PTE_W : 0);
 
-    return a & b & PTE_P && !((a ^ b) & relevant) && (type == PT_L1 || !(b & (PTE_PSE | PTE_G)));
+    return a & b & PTE_P && !((a ^ b) & relevant) && !(b & (type == PT_L1 ? LEAF_CACHE : UPPER_REFUSED));
 }
 
 static int replace_entry(struct domain *d, struct domain *owner, struct page *pg, enum page_type type,
                          const struct mm_update *u) {
     u32 slot = u->entry.a % PAGE_SIZE / 8;
     u64 *entry = (u64 *)page_to_virt(pg) + slot, value = u->value, old = READ_ONCE(*entry);
-    bool same = same_holdings(type, old, value);
+    bool same = same_holdings(d, type, old, value);
     int rc;
 
     if (type == PT_L4 && slot_is_reserved(slot))
@@ -105,13 +106,13 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
     if (type != PT_L1 && owner != d)
         return -EINVAL;
     if (same && type == PT_L1)
-        value &= ~(PTE_G | PTE_PAT | PTE_PCD | PTE_PWT);
-    rc = same ? 0 : entry_get(type, &value, owner);
+        value &= ~PTE_G;
+    rc = same ? 0 : entry_get(pg, type, &value, owner);
     if (rc)
         return rc;
     if (!write_entry(entry, &old, value, u)) {
         if (!same)
-            entry_put(type, value);
+            entry_put(pg, type, value);
         return -ERESTART;
     }
     if (type == PT_L4)
@@ -119,7 +120,7 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
     if (type == PT_L3)
         l3_changed(d, pg, old, value);
     if (!same)
-        entry_put(type, old);
+        entry_put(pg, type, old);
     return 0;
 }
 
@@ -162,16 +163,10 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
 }
 
 int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner) {
-    struct mm_update u = {.value = value};
-    struct page *pg;
+    struct mm_update u = {.value = value, .leaf = true};
 
     mm_walk(v->base, va, &u.entry);
-    if (!u.entry.a)
-        return -EINVAL;
-    pg = mfn_to_page(maddr_to_mfn(u.entry));
-    if (page_last_type(pg) != PT_L1)
-        return -EINVAL;
-    return mm_update_entry(v->domain, owner, &u);
+    return !u.entry.a ? -EINVAL : mm_update_entry(v->domain, owner, &u);
 }
 
 int mm_pin(struct domain *d, mfn_t m, enum page_type type) {

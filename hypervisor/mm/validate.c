@@ -1,51 +1,92 @@
 // SPDX-License-Identifier: MIT
 // What an entry of a page table may say, and what it holds: a reference to its frame, and a use of it as writable
-// memory or as the table of the next level.
+// memory or as the table of the next level; or, in a linear table, of its own level.
 #include "internal.h"
 
-/* Attributes that only owners of real devices may choose; memory is write-back for everyone else. */
-#define L1_DROPPED (PTE_G | PTE_PAT | PTE_PCD | PTE_PWT)
-#define UPPER_REFUSED (PTE_PSE | PTE_G)
-
-/* Only a frame of another domain can be a zombie here, the own ones were drained. When that domain gets to drain it is
- * not ours to wait for. */
-static int writable_get(struct page *pg, struct domain *owner) {
-    int rc = ref_get_with_type(pg, owner, PT_WRITABLE);
-
-    return rc == -ERESTART ? -EBUSY : rc;
+/* What is no RAM belongs to devices, which nobody may map; anything else that can't be had is busy. */
+static int leaf_refused(mfn_t m) {
+    return mfn_valid(m) ? -EBUSY : -EPERM;
 }
 
-static int leaf_get(u64 *entry, struct domain *owner) {
+/* The frame of another domain may be its zombie. When that gets to drain it is not ours to wait for. */
+static int leaf_get(const struct page *table, u64 *entry, struct domain *owner) {
+    mfn_t m = pte_mfn(*entry);
     struct page *pg;
 
-    *entry &= ~L1_DROPPED;
-    if (!mfn_readable(pte_mfn(*entry)))
+    if (*entry & LEAF_CACHE && !page_owner(table)->privileged)
         return -EINVAL;
-    pg = mfn_to_page(pte_mfn(*entry));
-    if (*entry & PTE_W)
-        return writable_get(pg, owner);
-    return ref_get(pg, owner) ? 0 : -EINVAL;
+    *entry &= ~(PTE_G | LEAF_CACHE);
+    if (!owner || !mfn_readable(m))
+        return leaf_refused(m);
+    pg = mfn_to_page(m);
+    if (*entry & PTE_W ? !ref_get_with_type(pg, owner, PT_WRITABLE) : ref_get(pg, owner))
+        return 0;
+    return leaf_refused(m);
 }
 
-static int upper_get(enum page_type table, u64 entry, struct domain *owner) {
+static bool has_validated(const struct page *pg, enum page_type type) {
+    u64 word = READ_ONCE(pg->type);
+
+    return word & TYPE_USES && word & TYPE_VALIDATED && type_of(word) == type;
+}
+
+/* An entry that maps a table of its own level. Without W, so that what is read through it is never written. A table
+ * that maps itself holds nothing, or it would never lose its last use. */
+static int linear_get(struct page *table, enum page_type type, u64 entry, struct domain *d) {
+    struct page *target = mfn_to_page(pte_mfn(entry));
+    int rc;
+
+    if (entry & PTE_W)
+        return -EINVAL;
+    if (target == table)
+        return 0;
+    if (table->type & TYPE_LINKED || target->type & TYPE_LINKS || (target->type & TYPE_LINKED) == TYPE_LINKED)
+        return -EINVAL;
+    rc = ref_get_with_type(target, d, type);
+    if (rc)
+        return rc;
+    __atomic_add_fetch(&target->type, TYPE_LINKED_ONE, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&table->type, TYPE_LINKS_ONE, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static void linear_put(struct page *table, struct page *target) {
+    if (target == table)
+        return;
+    __atomic_sub_fetch(&table->type, TYPE_LINKS_ONE, __ATOMIC_SEQ_CST);
+    __atomic_sub_fetch(&target->type, TYPE_LINKED_ONE, __ATOMIC_SEQ_CST);
+    page_put_with_type(target);
+}
+
+static int upper_get(struct page *table, enum page_type type, u64 entry, struct domain *d) {
+    struct page *target;
+
     if (entry & UPPER_REFUSED || !mfn_readable(pte_mfn(entry)))
         return -EINVAL;
-    return ref_get_with_type(mfn_to_page(pte_mfn(entry)), owner, table - 1);
+    target = mfn_to_page(pte_mfn(entry));
+    if (d->linear_tables && (target == table || has_validated(target, type)))
+        return linear_get(table, type, entry, d);
+    return ref_get_with_type(target, d, type - 1);
 }
 
-int entry_get(enum page_type table, u64 *entry, struct domain *owner) {
+int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain *owner) {
     if (!(*entry & PTE_P))
         return 0;
-    return table == PT_L1 ? leaf_get(entry, owner) : upper_get(table, *entry, owner);
+    return type == PT_L1 ? leaf_get(table, entry, owner) : upper_get(table, type, *entry, owner);
 }
 
-void entry_put(enum page_type table, u64 entry) {
+/* What the entry holds tells which kind it is: a use of another level would have kept the frame from being this one. */
+void entry_put(struct page *table, enum page_type type, u64 entry) {
     struct page *pg;
 
     if (!(entry & PTE_P))
         return;
     pg = mfn_to_page(pte_mfn(entry));
-    if (table != PT_L1 || entry & PTE_W)
+    if (type != PT_L1 && unlikely(page_last_type(pg) == type)) {
+        linear_put(table, pg);
+        return;
+    }
+    if (type != PT_L1 || entry & PTE_W)
         type_put(pg);
     ref_put(pg);
 }
@@ -55,7 +96,7 @@ void table_put_entries(struct page *pg, enum page_type type, u32 end) {
 
     for (u32 i = table_next_present(table, 0, end); i < end; i = table_next_present(table, i + 1, end))
         if (!(type == PT_L4 && slot_is_reserved(i)))
-            entry_put(type, table[i]);
+            entry_put(pg, type, table[i]);
 }
 
 /* An L1 table is done in one go; the longer work of the upper levels stops between entries. */
@@ -68,7 +109,7 @@ int table_get_entries(struct page *pg, enum page_type type, struct domain *owner
 
     for (u32 i = table_next_present(table, pg->aux, 512); i < 512; i = table_next_present(table, i + 1, 512)) {
         u64 entry = table[i];
-        int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(type, &entry, owner);
+        int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(pg, type, &entry, owner);
 
         if (rc == -ERESTART || (!rc && stop_after(type, i))) {
             table[i] = rc ? table[i] : entry;

@@ -28,3 +28,13 @@ def test_ordinary(log, ordinary_guests, kernel):
     here = "\n".join(line.removeprefix(prefix) for line in ordinary_guests.splitlines() if line.startswith(prefix))
     check(kernel, peer.outcomes(here), peer.outcomes(there, guest=True))
     assert "PASS guest.ended" in there
+
+
+def test_linear_page_tables(log, tmp_path):
+    """By configuration here, by default there."""
+    file = tmp_path / "linear.launch"
+    file.write_text("[basics]\nkernel = basics.elf\nmemory = 32M\ncmdline = only=linear linear=on\nlinear_page_tables = yes\n")
+    there = peer.run_there(log, "basics", "basics.elf only=linear linear=on")
+    here = peer.run_here(f"{log}.here.log", file, "basics.elf").replace("[basics] ", "")
+    assert peer.outcomes(here)["linear.root"] == "PASS"
+    check("linear tables", peer.outcomes(here), peer.outcomes(there))

@@ -52,12 +52,14 @@ def test_smp(boot, launch, cpus, option):
 def test_all_as_ordinary_guests(boot, launch):
     kernels = ["basics", "usermode", "hostile"]
     shapes = ["linux", "plain", "plain-bits", "string", "string-required"]
-    guests = [(k, f"{k}.elf") for k in kernels] + [(f"shape-{s}", f"shape-{s}.elf") for s in shapes]
-    file = launch("".join(f"[{name}]\nkernel = {elf}\nmemory = 32M\nready = RESULT\n" for name, elf in guests))
-    text = boot(file, *[elf for _, elf in guests], append="batch").wait_end(180)
-    for name, _ in guests:
+    guests = [(k, f"{k}.elf", "") for k in kernels] + [(f"shape-{s}", f"shape-{s}.elf", "") for s in shapes] + [
+        (f"basics-linear-{on}", "basics.elf", f"cmdline = only=linear linear={on}\nlinear_page_tables = {yes}\n")
+        for on, yes in [("on", "yes"), ("off", "no")]]
+    file = launch("".join(f"[{name}]\nkernel = {elf}\nmemory = 32M\nready = RESULT\n{more}" for name, elf, more in guests))
+    text = boot(file, *sorted({elf for _, elf, _ in guests}), append="batch").wait_end(180)
+    for name, _, _ in guests:
         lines = "\n".join(line for line in text.splitlines() if line.startswith(f"[{name}]"))
-        results(lines, "shapes" if name.startswith("shape") else name)
+        assert results(lines, {"shape": "shapes"}.get(name.split("-")[0], name.split("-")[0]))[0] > 0
     assert "paravane: all guests ready" in text
 
 

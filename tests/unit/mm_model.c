@@ -7,6 +7,7 @@
 #define VCPUS 2
 #define HOLDS 4
 #define LIMIT 40u
+#define LINEAR_ID 2 /* this domain may have linear tables */
 
 /* The slots that are ever written; all others stay zero. */
 static const u32 slots[] = {0, 1, 2, 17, 255, 256, 271, 272, 300, 511};
@@ -29,7 +30,9 @@ static struct state {
 /* What the roots demand of each frame. */
 static struct {
     u32 refs[FRAMES], uses[FRAMES];
+    u32 links[FRAMES], linked[FRAMES]; /* linear entries of this table, and of others that map it */
     enum page_type type[FRAMES];
+    bool whole[FRAMES]; /* all that the table's entries demand is in */
     bool legal;
 } want;
 
@@ -52,19 +55,51 @@ static void demand_ref(struct domain *d, u64 f) {
         want.refs[f]++;
 }
 
-static void demand_entry(struct domain *d, enum page_type table, u64 e) {
+/* A use and a link of two tables, neither of which may be both ends of links; none of a table with itself. */
+static void demand_link(struct domain *d, u64 f, enum page_type table, u64 e) {
+    u64 target = pte_mfn(e).n;
+
+    want.legal &= !(e & PTE_W);
+    if (target == f)
+        return;
+    want.links[f]++;
+    want.linked[target]++;
+    want.legal &= !want.linked[f] && !want.links[target];
+    demand(d, target, table);
+}
+
+/* What an upper entry means depends on what its target is when the entry is looked at, and keeps it so: in the machine,
+ * or else by what was demanded so far, in the order in which tables are validated. */
+static bool is_linear(struct domain *d, u64 f, enum page_type table, u64 e) {
+    u64 target = pte_mfn(e).n;
+
+    if (!d->linear_tables || !owned(d, target))
+        return false;
+    if (frame_table[target].type & TYPE_VALIDATED)
+        return page_last_type(&frame_table[target]) == table;
+    return target == f || (want.whole[target] && want.type[target] == table);
+}
+
+static void demand_leaf(struct domain *d, u64 e) {
+    if (e & (PTE_PCD | PTE_PWT | PTE_PAT))
+        want.legal = false;
+    else if (e & PTE_W)
+        demand(d, pte_mfn(e).n, PT_WRITABLE);
+    else
+        demand_ref(d, pte_mfn(e).n);
+}
+
+static void demand_entry(struct domain *d, u64 f, enum page_type table, u64 e) {
     if (!(e & PTE_P))
         return;
-    if (table == PT_L1) {
-        if (e & PTE_W)
-            demand(d, pte_mfn(e).n, PT_WRITABLE);
-        else
-            demand_ref(d, pte_mfn(e).n);
-    } else if (e & (PTE_PSE | PTE_G)) {
+    if (table == PT_L1)
+        demand_leaf(d, e);
+    else if (e & (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT))
         want.legal = false;
-    } else {
+    else if (is_linear(d, f, table, e))
+        demand_link(d, f, table, e);
+    else
         demand(d, pte_mfn(e).n, table - 1);
-    }
 }
 
 static void demand_entries(struct domain *d, u64 f, enum page_type type, u32 end) {
@@ -72,7 +107,7 @@ static void demand_entries(struct domain *d, u64 f, enum page_type type, u32 end
 
     for (u32 i = 0; i < ARRAY_SIZE(slots); i++)
         if (slots[i] < end && !(type == PT_L4 && slots[i] >= 256 && slots[i] < 272))
-            demand_entry(d, type, table[slots[i]]);
+            demand_entry(d, f, type, table[slots[i]]);
 }
 
 static void demand(struct domain *d, u64 f, enum page_type type) {
@@ -86,6 +121,7 @@ static void demand(struct domain *d, u64 f, enum page_type type) {
     want.type[f] = type;
     if (is_table_type(type))
         demand_entries(d, f, type, 512);
+    want.whole[f] = true;
 }
 
 static void demand_vcpu(struct domain *d, const struct vcpu *v) {
@@ -148,10 +184,10 @@ static bool would_do(struct domain *d, u64 f, enum page_type type) {
     return want.legal;
 }
 
-static bool entry_would_do(struct domain *d, enum page_type table, u64 e) {
+static bool entry_would_do(struct domain *d, u64 f, enum page_type table, u64 e) {
     start_demand();
     demand_all(d);
-    demand_entry(d, table, e);
+    demand_entry(d, f, table, e);
     demand_partials(d);
     return want.legal;
 }
@@ -185,6 +221,8 @@ static void check_frame(u64 f) {
     MUST((pg->count & PAGE_REFS) == want.refs[f]);
     MUST(want.refs[f] > 0);
     MUST(uses == want.uses[f]);
+    MUST((pg->type & TYPE_LINKS) / TYPE_LINKS_ONE == want.links[f]);
+    MUST((pg->type & TYPE_LINKED) / TYPE_LINKED_ONE == want.linked[f]);
     MUST(!(pg->type & TYPE_ZOMBIE));
     MUST(!(pg->count & PAGE_ALLOCATED) == !st.given[f]);
     MUST(!(pg->type & TYPE_PINNED) == !st.pinned[f]);
@@ -294,7 +332,7 @@ static void op_release(struct domain *d) {
 static bool update_foretold(struct domain *d, u64 f, u32 slot, u64 value) {
     struct page *pg = &frame_table[f];
     enum page_type type = page_last_type(pg);
-    u64 old, relevant = PTE_P | PTE_ADDR | (type == PT_L1 ? PTE_W : 0);
+    u64 old, relevant = PTE_P | PTE_ADDR | (type == PT_L1 || d->linear_tables ? PTE_W : 0);
 
     if (!owned(d, f))
         return false;
@@ -304,8 +342,8 @@ static bool update_foretold(struct domain *d, u64 f, u32 slot, u64 value) {
         return false;
     old = mm_host_table(mfn(f))[slot];
     if (old & value & PTE_P && !((old ^ value) & relevant))
-        return type == PT_L1 || !(value & (PTE_PSE | PTE_G));
-    return entry_would_do(d, type, value);
+        return !(value & (PTE_PSE | PTE_PCD | PTE_PWT | (type == PT_L1 ? 0 : PTE_G)));
+    return entry_would_do(d, f, type, value);
 }
 
 static void op_update(struct domain *d) {
@@ -437,6 +475,11 @@ static void forget(u32 id) {
     }
 }
 
+static void add_domain(domid_t id) {
+    st.d[id - 1] = mm_host_domain(id, VCPUS, LIMIT);
+    st.d[id - 1]->linear_tables = id == LINEAR_ID;
+}
+
 static void op_die(struct domain *d) {
     domid_t id = d->id;
 
@@ -446,7 +489,7 @@ static void op_die(struct domain *d) {
     MUST(mm_host_destroy(d, (long)choose(4) - 1));
     for (u64 f = 0; f < FRAMES; f++)
         MUST(frame_table[f].owner != id + 1u);
-    st.d[id - 1] = mm_host_domain(id, VCPUS, LIMIT);
+    add_domain(id);
     st.stats->deaths++;
 }
 
@@ -473,7 +516,7 @@ void mm_model_run(mm_choose pick, bool (*more)(void *arg), void *arg, struct mm_
     st.arg = arg;
     st.stats = stats;
     for (u32 i = 0; i < DOMS; i++)
-        st.d[i] = mm_host_domain((domid_t)(i + 1), VCPUS, LIMIT);
+        add_domain((domid_t)(i + 1));
     while (more(arg)) {
         step();
         for (u32 i = 0; i < DOMS; i++)

@@ -61,7 +61,7 @@ static void a_frame_has_one_type(void **state) {
         assert_int_equal(mm_refs(m), 3);
         for (u32 k = 0; k < ARRAY_SIZE(all); k++)
             if (k != i)
-                assert_int_equal(get(m, all[k]), -EBUSY);
+                assert_int_equal(get(m, all[k]), all[k] == PT_WRITABLE ? -EBUSY : -EINVAL);
         put(m);
         put(m);
         assert_true(mm_drain(d));
@@ -83,8 +83,10 @@ static void foreign_frames_are_refused(void **state) {
     assert_int_equal(mm_pin(d, l1, PT_L1), 0);
     const u64 bad[] = {theirs.n, 3, MM_HOLE, 1ul << 39};
     for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
-        assert_int_equal(mm_host_set(d, l1, 0, mm_pte(mfn(bad[i]), PTE_P)), -EINVAL);
-        assert_int_equal(mm_host_set(d, l1, 0, mm_pte(mfn(bad[i]), PTE_P | PTE_W)), -EINVAL);
+        int expected = mfn_valid(mfn(bad[i])) ? -EBUSY : -EPERM;
+
+        assert_int_equal(mm_host_set(d, l1, 0, mm_pte(mfn(bad[i]), PTE_P)), expected);
+        assert_int_equal(mm_host_set(d, l1, 0, mm_pte(mfn(bad[i]), PTE_P | PTE_W)), expected);
         assert_int_equal(mm_host_set(d, l1, 0, mm_pte(mfn(bad[i]), PTE_W)), 0);
         assert_int_equal(mm_host_set(d, l1, 0, 0), 0);
     }
@@ -110,7 +112,7 @@ static void bad_entries_undo_the_table(void **state) {
 }
 
 static void upper_levels_have_their_own_rules(void **state) {
-    static const u64 refused[] = {PTE_PSE, PTE_G};
+    static const u64 refused[] = {PTE_PSE, PTE_G, PTE_PCD, PTE_PWT};
 
     (void)state;
     for (enum page_type t = PT_L2; t <= PT_L4; t++)
@@ -124,12 +126,12 @@ static void upper_levels_have_their_own_rules(void **state) {
             assert_int_equal(page_last_type(pg_of(down)), t - 1);
             assert_int_equal(mm_host_set(d, up, 5, mm_pte(down, MM_RWP | refused[i])), -EINVAL);
             assert_int_equal(mm_host_set(d, up, 6, mm_pte(down, MM_RWP | refused[i])), -EINVAL);
-            assert_int_equal(mm_host_set(d, up, 6, mm_pte(up, MM_RWP)), -EBUSY);
+            assert_int_equal(mm_host_set(d, up, 6, mm_pte(up, MM_RWP)), -EINVAL);
             assert_int_equal(mm_host_set(d, up, 6, mm_pte(mfn(BEYOND), MM_RWP)), -EINVAL);
         }
 }
 
-static void reserved_slots_are_ignored_and_refused(void **state) {
+static void reserved_slots_are_cleared_and_refused(void **state) {
     mfn_t l4 = mm_host_frame(d), theirs = mm_host_frame(other);
 
     (void)state;
@@ -138,10 +140,30 @@ static void reserved_slots_are_ignored_and_refused(void **state) {
     assert_int_equal(mm_pin(d, l4, PT_L4), 0);
     assert_int_equal(mm_refs(theirs), 1);
     assert_int_equal(pg_of(l4)->aux, 0);
+    for (u32 slot = 256; slot < 272; slot++)
+        assert_int_equal(mm_host_table(l4)[slot], 0);
     assert_int_equal(mm_host_set(d, l4, 256, 0), -EINVAL);
     assert_int_equal(mm_host_set(d, l4, 271, 0), -EINVAL);
     assert_int_equal(mm_host_set(d, l4, 272, 0), 0);
     assert_int_equal(mm_host_set(d, l4, 255, 0), 0);
+}
+
+static void cache_bits_are_refused_without_privilege(void **state) {
+    static const u64 refused[] = {PTE_PAT, PTE_PCD, PTE_PWT};
+    mfn_t l1 = mm_host_frame(d), data = mm_host_frame(d);
+
+    (void)state;
+    assert_int_equal(mm_pin(d, l1, PT_L1), 0);
+    for (u32 i = 0; i < ARRAY_SIZE(refused); i++) {
+        mfn_t bad = mm_host_frame(d);
+
+        mm_host_table(bad)[1] = mm_pte(data, PTE_P | refused[i]);
+        assert_int_equal(mm_pin(d, bad, PT_L1), -EINVAL);
+        assert_int_equal(mm_host_set(d, l1, 1, mm_pte(data, PTE_P)), 0);
+        assert_int_equal(mm_host_set(d, l1, 1, mm_pte(data, PTE_P | refused[i])), -EINVAL);
+        assert_int_equal(mm_host_set(d, l1, 1, mm_pte(data, refused[i])), 0);
+    }
+    assert_int_equal(mm_refs(data), 1);
 }
 
 static void cache_and_global_bits_are_dropped(void **state) {
@@ -149,6 +171,7 @@ static void cache_and_global_bits_are_dropped(void **state) {
     u64 odd = PTE_P | PTE_U | PTE_A | PTE_NX | BIT(9) | BIT(58), drop = PTE_G | PTE_PAT | PTE_PCD | PTE_PWT;
 
     (void)state;
+    d->privileged = true;
     mm_host_table(l1)[1] = mm_pte(data, odd | drop);
     assert_int_equal(mm_pin(d, l1, PT_L1), 0);
     assert_true(mm_host_table(l1)[1] == mm_pte(data, odd));
@@ -165,7 +188,7 @@ static void pins_come_and_go_once(void **state) {
     assert_int_equal(mm_unpin(d, l1), -EINVAL);
     assert_int_equal(mm_pin(d, l1, PT_L1), 0);
     assert_int_equal(mm_pin(d, l1, PT_L1), -EINVAL);
-    assert_int_equal(mm_pin(d, l1, PT_L2), -EBUSY);
+    assert_int_equal(mm_pin(d, l1, PT_L2), -EINVAL);
     assert_int_equal(mm_uses(l1), 1);
     assert_int_equal(mm_unpin(d, l1), 0);
     assert_int_equal(mm_unpin(d, l1), -EINVAL);
@@ -221,7 +244,7 @@ static void partial_validation_is_a_state(void **state) {
         mm_preempt_after = -1;
         assert_true(pg_of(l4)->type & TYPE_PARTIAL);
         assert_int_equal(mm_host_set(d, l4, 9, 0), -EBUSY);
-        assert_int_equal(mm_pin(d, l4, PT_L3), -EBUSY);
+        assert_int_equal(mm_pin(d, l4, PT_L3), -EINVAL);
         assert_int_equal(get(l4, PT_WRITABLE), -EBUSY);
         assert_int_equal(mm_unpin(d, l4), -EINVAL);
         if (n % 3 == 0) {
@@ -306,7 +329,7 @@ static void counts_have_limits(void **state) {
     assert_false(page_get(pg, d));
     pg->type = (pg->type & ~TYPE_USES) | 0x7fffffff;
     spin_lock(&d->mm_lock);
-    assert_int_equal(page_get_type(pg, PT_L1), -EBUSY);
+    assert_int_equal(page_get_type(pg, PT_L1), -EINVAL);
     pg->type = (pg->type & ~(TYPE_USES | TYPE_PINNED)) | 1;
     /* The last use of a frame with as many references as guests may take: a table's own reference finds room. */
     page_put_type(pg);
@@ -408,7 +431,8 @@ int main(void) {
         T(foreign_frames_are_refused),
         T(bad_entries_undo_the_table),
         T(upper_levels_have_their_own_rules),
-        T(reserved_slots_are_ignored_and_refused),
+        T(reserved_slots_are_cleared_and_refused),
+        T(cache_bits_are_refused_without_privilege),
         T(cache_and_global_bits_are_dropped),
         T(pins_come_and_go_once),
         T(preemption_at_every_point),

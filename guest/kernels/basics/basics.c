@@ -29,6 +29,7 @@ static const struct {
     {"events", check_events},
     {"memory", check_memory},
     {"page_tables", check_page_tables},
+    {"linear", check_linear},
     {"descriptors", check_descriptors},
     {"grants", check_grants},
     {"calls", check_calls},

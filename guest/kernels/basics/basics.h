@@ -16,6 +16,7 @@ void check_descriptors(void);
 void check_vcpu(void);
 void check_grants(void);
 void check_calls(void);
+void check_linear(void);
 
 /* Passes if the probe saw this trap. */
 bool expect_trap(const char *name, const struct probe *p, unsigned vector, uint64_t error);

@@ -54,6 +54,12 @@ struct page {
 #define TYPE_PINNED BIT(36)
 #define TYPE_PARTIAL BIT(37)
 #define TYPE_ZOMBIE BIT(38)
+/* Linear tables: entries of this one that map others of its level, and such entries elsewhere that map this one. A
+ * table has the one or the other, so there are no chains (docs/decisions/0007-linear-page-tables.md). */
+#define TYPE_LINKS_ONE BIT(40)
+#define TYPE_LINKS (0x3fful * TYPE_LINKS_ONE)
+#define TYPE_LINKED_ONE BIT(50)
+#define TYPE_LINKED (0x1ffful * TYPE_LINKED_ONE)
 #define FRAME_NONE (~0u)
 
 /* The frame table. On the hypervisor it lies at FRAMETABLE_BASE; host tests give an array. */
@@ -101,8 +107,8 @@ void page_put(struct page *pg);
 static inline enum page_type page_last_type(const struct page *pg) {
     return (enum page_type)((READ_ONCE(pg->type) & TYPE_MASK) >> TYPE_SHIFT);
 }
-/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused), -EBUSY (in use
- * as another type), -ERESTART (preempted: do the same again). Table types: owner's mm_lock held. The caller holds a
+/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused, or in
+ * use as another type), -EBUSY (as WRITABLE, of what is in use as another type), -ERESTART (preempted: the same again). Table types: owner's mm_lock held. The caller holds a
  * reference and keeps it as long as the use. */
 int page_get_type(struct page *pg, enum page_type type);
 void page_put_type(struct page *pg);
@@ -138,7 +144,8 @@ struct mm_update {
     bool exact; /* only if the entry is `expected`; else -ERESTART */
     u64 expected;
 };
-/* d: whose table; owner: whose frames may be mapped (d itself unless d is privileged over it). */
+/* d: whose table; owner: whose frames leaf entries may map (another domain's if it granted them, NULL:
+ * nobody's). What may not be mapped: -EPERM no RAM, -EBUSY another's frame, or one not to be had for writing. */
 int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u);
 int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner);
 int mm_pin(struct domain *d, mfn_t m, enum page_type type);
