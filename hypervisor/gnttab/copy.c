@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copying between frames, each either the caller's own or granted to it. Both ends are held while the bytes move; the
- * destination as writable memory, so that it cannot be a page table.
+ * Bytes of frames. Copying between them, each either the caller's own or granted to it. Both ends are held while the
+ * bytes move; the destination as writable memory, so that it cannot be a page table. Writing them back from the caches.
  */
+#include <pv/x86_vcpu.h>
 #include "internal.h"
 
 struct end {
@@ -77,4 +78,39 @@ void gnttab_copy_one(struct vcpu *v, struct gnttab_copy *op) {
         end_release(&to);
     }
     end_release(&from);
+}
+
+/* The frame is the domain's own, or one it has mapped. */
+static long may_flush(struct domain *d, u64 frame) {
+    struct page *pg;
+
+    if (!mfn_valid(mfn(frame)))
+        return -EINVAL;
+    pg = mfn_to_page(mfn(frame));
+    if (page_get(pg, d)) {
+        page_put(pg);
+        return 0;
+    }
+    if (!READ_ONCE(pg->owner))
+        return -EPERM;
+    return gnttab_has_mapped(d, frame) ? 0 : -EINVAL;
+}
+
+/* No reference is kept: lines that are written back hold the same bytes, whosever those are by then. */
+long gnttab_cache_flush(struct vcpu *v, const struct gnttab_cache_flush *op) {
+    u64 frame = op->a.dev_bus_addr >> PAGE_SHIFT;
+    long rc;
+
+    if (op->offset >= PAGE_SIZE || op->length > PAGE_SIZE || op->offset + op->length > PAGE_SIZE ||
+        op->op & ~(u32)(GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL))
+        return -EINVAL;
+    if (!op->length || !op->op)
+        return 0;
+    rc = may_flush(v->domain, frame);
+    if (rc)
+        return rc;
+    if (op->op == GNTTAB_CACHE_INVAL)
+        return -EOPNOTSUPP;
+    cpu_write_back((char *)mfn_to_virt(mfn(frame)) + op->offset, op->length);
+    return 0;
 }

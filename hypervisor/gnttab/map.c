@@ -9,6 +9,13 @@
 #define FREE_NONE (~0u)
 #define HOLDS (GNTMAP_host_map | GNTMAP_device_map)
 
+/* What a handle is to be given back for; addresses that are 0 are not asked for. new_addr: of an entry to be moved to
+ * host_addr. */
+struct unmap {
+    u64 host_addr, new_addr, dev_bus_addr;
+    u32 handle;
+};
+
 /* --- handles --- */
 
 static struct gnttab_map *map_of(struct gnttab *t, u32 handle) {
@@ -93,18 +100,31 @@ static int entry_set(struct vcpu *v, struct domain *granter, const struct gnttab
     return mm_update_entry(v->domain, granter, &u);
 }
 
-/* Clears the entry if it maps what the handle stands for. The table's lock is held, so that no two handles are given
- * back for one entry. */
-static long entry_clear(struct vcpu *v, const struct gnttab_map *m, u64 host_addr) {
-    struct mm_update u = {.leaf = true};
-    const u64 relevant = PTE_P | PTE_W | PTE_ADDR;
+static int entry_clear(struct vcpu *v, maddr_t entry, u64 expected) {
+    struct mm_update u = {.entry = entry, .leaf = true};
+    if ((READ_ONCE(*(u64 *)maddr_to_virt(entry)) ^ expected) & (PTE_P | PTE_W | PTE_ADDR))
+        return -EINVAL;
+    return mm_update_entry(v->domain, v->domain, &u);
+}
+
+/* The entry gets what is at another address, which is taken away there. */
+static int entry_replace(struct vcpu *v, maddr_t entry, u64 expected, u64 new_addr) {
+    maddr_t from;
+    if (!find_entry(v, new_addr, false, &from))
+        return -EINVAL;
+    return mm_move_entry(v->domain, from, entry, expected);
+}
+
+/* The entry stops to map what the handle stands for, if it does. The table's lock is held, so that no two handles are
+ * given back for one entry. */
+static long entry_end(struct vcpu *v, const struct gnttab_map *m, const struct unmap *op) {
     const u64 expected = PTE_P | (m->flags & GNTMAP_readonly ? 0 : PTE_W) | (u64)m->frame << PAGE_SHIFT;
+    bool is_pte = m->flags & GNTMAP_contains_pte;
+    maddr_t entry;
+    int rc = -EINVAL;
     ASSERT(spin_held(&v->domain->gnttab.lock));
-    if (!find_entry(v, host_addr, m->flags & GNTMAP_contains_pte, &u.entry))
-        return GNTST_bad_virt_addr;
-    if ((READ_ONCE(*(u64 *)maddr_to_virt(u.entry)) & relevant) != expected)
-        return GNTST_general_error;
-    int rc = mm_update_entry(v->domain, v->domain, &u);
+    if (find_entry(v, op->host_addr, is_pte, &entry) && !(is_pte && op->new_addr))
+        rc = op->new_addr ? entry_replace(v, entry, expected, op->new_addr) : entry_clear(v, entry, expected);
     return rc == -ERESTART ? rc : rc ? GNTST_general_error : GNTST_okay;
 }
 
@@ -196,8 +216,8 @@ static void use_end(const struct domain *d, const struct gnttab_map *m) {
     gnttab_put_domain(granter);
 }
 
-/* Gives back what the caller names. Returns as entry_clear(); *m is left as the handle is then. */
-static long unmap_locked(struct vcpu *v, const struct gnttab_unmap_grant_ref *op, struct gnttab_map *m) {
+/* Gives back what the caller names. Returns as entry_end(); *m is left as the handle is then. */
+static long unmap_locked(struct vcpu *v, const struct unmap *op, struct gnttab_map *m) {
     struct gnttab_map *map = map_of(&v->domain->gnttab, op->handle);
     *m = (struct gnttab_map){0};
     if (!map || !(map->flags & HOLDS))
@@ -206,7 +226,7 @@ static long unmap_locked(struct vcpu *v, const struct gnttab_unmap_grant_ref *op
     if (device && op->dev_bus_addr >> PAGE_SHIFT != map->frame)
         return GNTST_general_error;
     if (op->host_addr && (map->flags & GNTMAP_host_map)) {
-        long rc = entry_clear(v, map, op->host_addr);
+        long rc = entry_end(v, map, op);
         if (rc)
             return rc;
         map->flags &= (u16)~GNTMAP_host_map;
@@ -221,7 +241,7 @@ static long unmap_locked(struct vcpu *v, const struct gnttab_unmap_grant_ref *op
 
 /* The handle is dead already when the lock is released; it can be used anew once its use has ended. Stale translations
  * are gone before the granter gets its frame back. */
-long gnttab_unmap_one(struct vcpu *v, struct gnttab_unmap_grant_ref *op) {
+static long unmap(struct vcpu *v, const struct unmap *op, s16 *status) {
     struct gnttab *t = &v->domain->gnttab;
     struct gnttab_map m;
     spin_lock(&t->lock);
@@ -229,7 +249,7 @@ long gnttab_unmap_one(struct vcpu *v, struct gnttab_unmap_grant_ref *op) {
     spin_unlock(&t->lock);
     if (rc == -ERESTART)
         return rc;
-    op->status = (s16)rc;
+    *status = (s16)rc;
     if (rc)
         return 0;
     tlb_flush_stale(tlb_clock_advance());
@@ -238,6 +258,27 @@ long gnttab_unmap_one(struct vcpu *v, struct gnttab_unmap_grant_ref *op) {
         handle_cancel(t, op->handle);
     }
     return 0;
+}
+
+long gnttab_unmap_one(struct vcpu *v, struct gnttab_unmap_grant_ref *op) {
+    const struct unmap u = {.host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle};
+    return unmap(v, &u, &op->status);
+}
+
+long gnttab_replace_one(struct vcpu *v, struct gnttab_unmap_and_replace *op) {
+    const struct unmap u = {.host_addr = op->host_addr, .new_addr = op->new_addr, .handle = op->handle};
+    return unmap(v, &u, &op->status);
+}
+
+/* As many handles are looked at as the domain has made itself. */
+bool gnttab_has_mapped(struct domain *d, u64 frame) {
+    struct gnttab *t = &d->gnttab;
+    bool found = false;
+    spin_lock(&t->lock);
+    for (u32 i = 0; i < t->nr_map_chunks * GNTTAB_MAP_CHUNK && !found; i++)
+        found = map_of(t, i)->flags & HOLDS && map_of(t, i)->frame == frame;
+    spin_unlock(&t->lock);
+    return found;
 }
 
 /* Page-table entries are dropped with the domain's tables. */

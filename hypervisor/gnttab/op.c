@@ -11,7 +11,7 @@ struct op {
     /* 0: done, the result is in the argument; anything else ends the call. */
     long (*fn)(struct vcpu *v, void *arg);
     u8 size;
-    bool single;
+    enum { COUNTED, COUNT_IS_ONE, COUNT_IGNORED } count;
 };
 
 /* Whose table a query is about: one's own, or any for the control domain. */
@@ -94,29 +94,55 @@ static long copy(struct vcpu *v, void *arg) {
     return 0;
 }
 
-static long refused(struct vcpu *v, void *arg) {
-    (void)v, (void)arg;
-    return -EOPNOTSUPP;
+static long unmap_and_replace(struct vcpu *v, void *arg) {
+    return gnttab_replace_one(v, arg);
+}
+
+static long transfer(struct vcpu *v, void *arg) {
+    return gnttab_transfer_one(v, arg);
+}
+
+static long swap_grant_ref(struct vcpu *v, void *arg) {
+    struct gnttab_swap_grant_ref *op = arg;
+    op->status = gnttab_swap(v->domain, op->ref_a, op->ref_b);
+    return 0;
+}
+
+static long cache_flush(struct vcpu *v, void *arg) {
+    return gnttab_cache_flush(v, arg);
+}
+
+/* There are none without version 2. */
+static long get_status_frames(struct vcpu *v, void *arg) {
+    struct gnttab_get_status_frames *op = arg;
+    struct domain *d;
+    op->status = target(v, op->dom, &d);
+    if (op->status)
+        return 0;
+    op->status = GNTST_general_error;
+    gnttab_put_domain(d);
+    return 0;
 }
 
 #define MANY(name, type)                                                                                               \
     { .fn = name, .size = sizeof(struct type) }
 #define ONE(name, type)                                                                                                \
-    { .fn = name, .size = sizeof(struct type), .single = true }
+    { .fn = name, .size = sizeof(struct type), .count = COUNT_IS_ONE }
+#define ALWAYS_ONE(name, type)                                                                                         \
+    { .fn = name, .size = sizeof(struct type), .count = COUNT_IGNORED }
 static const struct op ops[] = {
     [GNTTABOP_map_grant_ref] = MANY(map_grant_ref, gnttab_map_grant_ref),
     [GNTTABOP_unmap_grant_ref] = MANY(unmap_grant_ref, gnttab_unmap_grant_ref),
     [GNTTABOP_copy] = MANY(copy, gnttab_copy),
     [GNTTABOP_setup_table] = ONE(setup_table, gnttab_setup_table),
     [GNTTABOP_query_size] = ONE(query_size, gnttab_query_size),
-    [GNTTABOP_set_version] = ONE(set_version, gnttab_set_version),
-    [GNTTABOP_get_version] = ONE(get_version, gnttab_get_version),
-    [GNTTABOP_dump_table] = {.fn = refused},
-    [GNTTABOP_transfer] = {.fn = refused},
-    [GNTTABOP_unmap_and_replace] = {.fn = refused},
-    [GNTTABOP_get_status_frames] = {.fn = refused}, /* version 2 only */
-    [GNTTABOP_swap_grant_ref] = {.fn = refused},
-    [GNTTABOP_cache_flush] = {.fn = refused},
+    [GNTTABOP_set_version] = ALWAYS_ONE(set_version, gnttab_set_version),
+    [GNTTABOP_get_version] = ALWAYS_ONE(get_version, gnttab_get_version),
+    [GNTTABOP_transfer] = MANY(transfer, gnttab_transfer),
+    [GNTTABOP_unmap_and_replace] = MANY(unmap_and_replace, gnttab_unmap_and_replace),
+    [GNTTABOP_get_status_frames] = ONE(get_status_frames, gnttab_get_status_frames),
+    [GNTTABOP_swap_grant_ref] = MANY(swap_grant_ref, gnttab_swap_grant_ref),
+    [GNTTABOP_cache_flush] = MANY(cache_flush, gnttab_cache_flush),
 };
 _Static_assert(sizeof(struct gnttab_copy) <= MAX_ARG && sizeof(struct gnttab_map_grant_ref) <= MAX_ARG &&
                    sizeof(struct gnttab_setup_table) <= MAX_ARG,
@@ -136,13 +162,13 @@ long gnttab_op(struct vcpu *v, u32 cmd, u64 *arg) {
     u32 count = (u32)arg[2];
     if ((s32)count < 0)
         return -EINVAL;
-    if (cmd >= ARRAY_SIZE(ops))
+    if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].fn) /* GNTTABOP_dump_table as well */
         return -ENOSYS;
     const struct op *op = &ops[cmd];
-    if (!op->size)
-        return op->fn(v, NULL);
-    if (op->single && count != 1)
+    if (op->count == COUNT_IS_ONE && count != 1)
         return -EINVAL;
+    if (op->count == COUNT_IGNORED)
+        count = 1;
     while (count) {
         long rc = element(v, op, gva(arg[1]));
         if (rc)

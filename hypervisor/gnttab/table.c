@@ -102,6 +102,10 @@ static struct gnttab_active *active_of(struct gnttab *t, u32 ref) {
     return &t->active[ref / GNTTAB_ENTRIES_PER_FRAME][ref % GNTTAB_ENTRIES_PER_FRAME];
 }
 
+static bool is_used(const struct gnttab_active *a) {
+    return a->reads || a->writes;
+}
+
 int gnttab_seed(struct domain *d, u32 ref, domid_t peer, mfn_t frame) {
     if (ref >= d->gnttab.nr_frames * GNTTAB_ENTRIES_PER_FRAME || frame.n > UINT32_MAX)
         return -EINVAL;
@@ -141,7 +145,7 @@ static s16 pin_locked(struct gnttab *t, u32 ref, domid_t user, bool readonly, u3
         return GNTST_bad_gntref;
     grant_entry_v1_t *e = entry_of(t, ref);
     struct gnttab_active *a = active_of(t, ref);
-    bool used = a->reads || a->writes;
+    bool used = is_used(a);
     if ((used && a->dom != user) || a->reads == UINT32_MAX || a->writes == UINT32_MAX)
         return GNTST_general_error;
     s16 rc = entry_claim(e, user, readonly);
@@ -154,6 +158,56 @@ static s16 pin_locked(struct gnttab *t, u32 ref, domid_t user, bool readonly, u3
     (readonly ? a->reads++ : a->writes++);
     *frame = a->frame;
     return GNTST_okay;
+}
+
+s16 gnttab_swap(struct domain *d, u32 a, u32 b) {
+    struct gnttab *t = &d->gnttab;
+    u32 end = t->nr_frames * GNTTAB_ENTRIES_PER_FRAME;
+    s16 rc = GNTST_okay;
+
+    spin_lock(&t->lock);
+    if (a >= end || b >= end) {
+        rc = GNTST_bad_gntref;
+    } else if (a != b && (is_used(active_of(t, a)) || is_used(active_of(t, b)))) {
+        rc = GNTST_eagain;
+    } else {
+        grant_entry_v1_t was = *entry_of(t, a);
+
+        *entry_of(t, a) = *entry_of(t, b);
+        *entry_of(t, b) = was;
+    }
+    spin_unlock(&t->lock);
+    return rc;
+}
+
+/* One atomic step on the word of flags and domid, as in entry_claim(). */
+static s16 accept_locked(struct gnttab *t, u32 ref, domid_t giver) {
+    u32 old = GTF_accept_transfer | (u32)giver << 16;
+    u32 *word;
+
+    if (ref >= t->nr_frames * GNTTAB_ENTRIES_PER_FRAME)
+        return GNTST_general_error;
+    word = (u32 *)(void *)entry_of(t, ref);
+    return __atomic_compare_exchange_n(word, &old, old | GTF_transfer_committed, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST)
+               ? GNTST_okay
+               : GNTST_general_error;
+}
+
+s16 gnttab_accept(struct domain *taker, u32 ref, domid_t giver) {
+    spin_lock(&taker->gnttab.lock);
+    s16 rc = accept_locked(&taker->gnttab, ref, giver);
+    spin_unlock(&taker->gnttab.lock);
+    return rc;
+}
+
+void gnttab_complete(struct domain *taker, u32 ref, mfn_t m) {
+    spin_lock(&taker->gnttab.lock);
+    grant_entry_v1_t *e = entry_of(&taker->gnttab, ref);
+    m2p_set(m, pfn(READ_ONCE(e->frame)));
+    WRITE_ONCE(e->frame, (u32)m.n);
+    __atomic_fetch_or(&e->flags, (u16)GTF_transfer_completed, __ATOMIC_SEQ_CST);
+    spin_unlock(&taker->gnttab.lock);
 }
 
 s16 gnttab_pin(struct domain *granter, u32 ref, domid_t user, bool readonly, u32 *frame) {

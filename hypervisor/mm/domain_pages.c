@@ -110,13 +110,28 @@ bool domain_detach_page(struct domain *d, struct page *pg) {
     return ok;
 }
 
-void domain_attach_page(struct domain *d, struct page *pg) {
+static void attach_locked(struct domain *d, struct page *pg) {
     __atomic_add_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
-    spin_lock(&d->page_lock);
     link_page(d, pg);
     __atomic_add_fetch(&pg->count, PAGE_ALLOCATED + 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&pg->owner, (u32)d->id + 1, __ATOMIC_SEQ_CST);
+}
+
+void domain_attach_page(struct domain *d, struct page *pg) {
+    spin_lock(&d->page_lock);
+    attach_locked(d, pg);
     spin_unlock(&d->page_lock);
+}
+
+bool domain_adopt_page(struct domain *d, struct page *pg) {
+    bool ok;
+
+    spin_lock(&d->page_lock);
+    ok = !READ_ONCE(d->dying) && d->tot_pages < d->max_pages;
+    if (ok)
+        attach_locked(d, pg);
+    spin_unlock(&d->page_lock);
+    return ok;
 }
 
 bool domain_set_m2p(struct domain *d, mfn_t m, pfn_t p) {

@@ -162,6 +162,47 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
     return rc;
 }
 
+/* The L1 table of d's that an entry is in, with a reference. mm_lock held. */
+static struct page *leaf_table(struct domain *d, maddr_t entry) {
+    struct page *pg = mfn_to_page(maddr_to_mfn(entry));
+
+    if (entry.a & 7 || !mfn_valid(maddr_to_mfn(entry)) || !page_get(pg, d))
+        return NULL;
+    if (pg->type & TYPE_USES && page_last_type(pg) == PT_L1)
+        return pg;
+    page_put(pg);
+    return NULL;
+}
+
+/* The CPU may set A and D meanwhile, and nobody else anything. */
+static int move_locked(struct domain *d, maddr_t from, maddr_t to, u64 expected) {
+    struct page *source = leaf_table(d, from), *target = leaf_table(d, to);
+    u64 *entry = maddr_to_virt(to);
+    int rc = -EINVAL;
+
+    if (source && target && from.a != to.a && !((READ_ONCE(*entry) ^ expected) & (PTE_P | PTE_W | PTE_ADDR))) {
+        u64 value = __atomic_exchange_n((u64 *)maddr_to_virt(from), 0, __ATOMIC_SEQ_CST);
+
+        entry_put(target, PT_L1, __atomic_exchange_n(entry, value, __ATOMIC_SEQ_CST));
+        rc = 0;
+    }
+    if (source)
+        page_put(source);
+    if (target)
+        page_put(target);
+    return rc;
+}
+
+int mm_move_entry(struct domain *d, maddr_t from, maddr_t to, u64 expected) {
+    int rc = begin(d);
+
+    if (!rc) {
+        rc = move_locked(d, from, to, expected);
+        spin_unlock(&d->mm_lock);
+    }
+    return rc;
+}
+
 int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner) {
     struct mm_update u = {.value = value, .leaf = true};
 

@@ -4,6 +4,7 @@
 #include <pv/x86.h>
 #include <pv/gate.h>
 #include <pv/lib.h>
+#include <pv/x86_vcpu.h>
 
 struct x86_features x86_features;
 extern const u64 gate_address_syscall, gate_address_syscall32, gate_address_sysenter;
@@ -117,4 +118,14 @@ void x86_init_cpu(struct cpu *c) {
     write_dr7(DR7_NONE);
     if (x86_features.rdtscp)
         wrmsr(MSR_TSC_AUX, 0);
+}
+
+#define CACHE_LINE 64ul
+
+void cpu_write_back(const void *p, size_t n) {
+    u64 end = (u64)p + n;
+
+    for (u64 line = (u64)p & ~(CACHE_LINE - 1); line < end; line += CACHE_LINE)
+        __asm__ volatile("clflush %0" : "+m"(*(volatile char *)line));
+    __asm__ volatile("mfence" ::: "memory");
 }

@@ -74,10 +74,11 @@ static void need_entry(const struct m_domain *o, enum page_type table, u64 e, bo
     if (!(e & PTE_P))
         return;
     if (table != PT_L1) {
-        m.legal &= !fresh || !(e & (PTE_PSE | PTE_G));
+        m.legal &= !fresh || !(e & (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT));
         need(o, f, table - 1, true);
         return;
     }
+    m.legal &= !fresh || !(e & (PTE_PAT | PTE_PCD | PTE_PWT));
     if (!fresh && f < M_FRAMES && m.frame[f].owner != o->id)
         m.foreign[o->id - 1][f][!!(e & PTE_W)]++;
     need(o, f, e & PTE_W ? PT_WRITABLE : PT_NONE, fresh);

@@ -9,20 +9,27 @@ static bool entry_may_be(u64 book, u64 is) {
            (descriptor_after(&desc) && is == desc);
 }
 
-/* Validation drops bits of entries and corrects descriptors, also when it is refused later; nothing else differs. */
+/* Validation drops bits of entries, corrects descriptors and clears an L4's reserved slots, also when it is refused
+ * later; nothing else differs. */
 static void check_memory(u64 f) {
     const u64 *is = mm_host_table(mfn(f));
 
     if (!memcmp(is, m.memory[f], PAGE_SIZE))
         return;
     for (u32 i = 0; i < 512; i++)
-        MUST(is[i] == m.memory[f][i] || (!m.frame[f].shared && entry_may_be(m.memory[f][i], is[i])));
+        MUST(is[i] == m.memory[f][i] ||
+             (!m.frame[f].shared && (entry_may_be(m.memory[f][i], is[i]) || (is_reserved(i) && !is[i]))));
     memcpy(m.memory[f], is, PAGE_SIZE);
 }
 
 static void check_leaves(u64 f) {
     for (u32 i = 0; i < 512; i++)
         MUST(!(m.memory[f][i] & PTE_P) || !(m.memory[f][i] & (PTE_G | PTE_PAT | PTE_PCD | PTE_PWT)));
+}
+
+static void check_reserved_slots(u64 f) {
+    for (u32 i = 0; i < 512; i++)
+        MUST(!is_reserved(i) || !m.memory[f][i]);
 }
 
 static void check_type(u64 f) {
@@ -38,6 +45,8 @@ static void check_type(u64 f) {
         MUST(page_last_type(pg) == m.type[f] && !(pg->type & TYPE_VALIDATED) == !!(pg->type & TYPE_PARTIAL));
     if (m.frame[f].valid && m.type[f] == PT_L1)
         check_leaves(f);
+    if (m.frame[f].valid && m.type[f] == PT_L4)
+        check_reserved_slots(f);
 }
 
 static void check_frame(u64 f) {

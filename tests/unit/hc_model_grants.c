@@ -206,7 +206,7 @@ static s16 model_clear(const struct actor *a, const struct m_handle *h, u64 host
     u64 expected = h->frame << PAGE_SHIFT | PTE_P | (h->flags & GNTMAP_readonly ? 0 : PTE_W);
 
     if (!ma)
-        return GNTST_bad_virt_addr;
+        return GNTST_general_error;
     e = m.memory[ma >> PAGE_SHIFT][ma % PAGE_SIZE / 8];
     if ((e & (PTE_P | PTE_W | PTE_ADDR)) != expected || !model_update(a->o, a->o, ma, 0, false))
         return GNTST_general_error;

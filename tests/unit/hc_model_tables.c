@@ -49,7 +49,7 @@ void op_poke(const struct actor *a) {
 static bool same_holdings(enum page_type type, u64 a, u64 b) {
     u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 ? PTE_W : 0);
 
-    return a & b & PTE_P && !((a ^ b) & relevant) && (type == PT_L1 || !(b & (PTE_PSE | PTE_G)));
+    return a & b & PTE_P && !((a ^ b) & relevant) && !(b & (PTE_PSE | PTE_PCD | PTE_PWT | (type == PT_L1 ? 0 : PTE_G)));
 }
 
 static bool entry_would_do(const struct m_domain *owner, enum page_type type, u64 value) {
@@ -73,7 +73,7 @@ bool model_update(const struct m_domain *o, const struct m_domain *owner, u64 ma
     if (is_table && !same_holdings(m.type[f], old, value) && !entry_would_do(owner, m.type[f], value))
         return false;
     if (is_table && m.type[f] == PT_L1 && value & PTE_P)
-        value &= ~(PTE_G | PTE_PAT | PTE_PCD | PTE_PWT);
+        value &= ~PTE_G;
     m.memory[f][slot] = is_table && preserve ? value | (old & (PTE_A | PTE_D)) : value;
     settle();
     return true;

@@ -97,3 +97,6 @@ WEAK void time_vcpu_set_poll(struct vcpu *v, u64 abs_ns) {
 WEAK void time_vcpu_stop_poll(struct vcpu *v) {
     (void)v;
 }
+WEAK void cpu_write_back(const void *p, size_t n) {
+    (void)p, (void)n;
+}

@@ -11,7 +11,6 @@
 static struct domain *d, *other;
 static struct mm_space s;
 static u64 free_before;
-static u64 roots[2][512] __aligned(PAGE_SIZE);
 
 static int setup(void **state) {
     (void)state;
@@ -21,10 +20,7 @@ static int setup(void **state) {
     other = mm_host_domain(2, 1, 100);
     d->linear_tables = true;
     s = mm_host_space(d);
-    memset(roots, 0, sizeof(roots));
-    cpus[0]->cpu_root[0] = roots[0];
-    cpus[0]->cpu_root[1] = roots[1];
-    cpus[0]->root_groups[0] = cpus[0]->root_groups[1] = 0;
+    mm_host_roots(cpus[0]);
     return 0;
 }
 

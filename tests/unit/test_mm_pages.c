@@ -256,6 +256,29 @@ static void detached_frames_are_nobodys(void **state) {
     assert_int_equal(heap_free_count(), free_before);
 }
 
+static void adopted_frames_are_counted(void **state) {
+    struct page *pg = domain_alloc_pages(d, 0);
+    u64 limit = other->max_pages;
+
+    (void)state;
+    assert_true(page_get(pg, d) && domain_detach_page(d, pg));
+    other->max_pages = 0;
+    assert_false(domain_adopt_page(other, pg));
+    other->max_pages = limit;
+    other->dying = true;
+    assert_false(domain_adopt_page(other, pg));
+    other->dying = false;
+    assert_false(page_get(pg, other));
+    assert_true(domain_adopt_page(other, pg));
+    assert_int_equal(other->tot_pages, 1);
+    assert_int_equal(other->owned_pages, 1);
+    page_put(pg);
+    assert_true(page_get(pg, other));
+    assert_true(domain_release_page(other, pg));
+    page_put(pg);
+    assert_int_equal(heap_free_count(), free_before);
+}
+
 static mfn_t some_tree(mfn_t data) {
     mfn_t l[5];
 
@@ -326,6 +349,7 @@ int main(void) {
         T(shared_pages_are_cleared),
         T(m2p_entries_are_the_owners),
         T(detached_frames_are_nobodys),
+        T(adopted_frames_are_counted),
         T(the_end_with_every_leftover),
         T(the_end_waits_for_others),
 #undef T

@@ -174,6 +174,35 @@ static void update_by_address(void **state) {
     assert_int_equal(mm_update_va(s.v, gva(0x1000000000000000), 0, d), -EINVAL);
 }
 
+static void entries_move_with_what_they_hold(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d), theirs = mm_host_frame(other);
+    maddr_t first = mfn_to_maddr(s.l[1]), second = maddr(first.a + 8);
+    u64 *t = mm_host_table(s.l[1]);
+
+    (void)state;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    assert_int_equal(map(1, b, PTE_P), 0);
+    assert_int_equal(mm_move_entry(d, first, second, mm_pte(b, PTE_P | PTE_W)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, first, second, mm_pte(a, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, second, second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, mfn_to_maddr(s.l[2]), second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, mfn_to_maddr(theirs), second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, mfn_to_maddr(mfn(MM_HOLE)), second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, mfn_to_maddr(b), second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_int_equal(mm_move_entry(d, maddr(first.a + 1), second, mm_pte(b, PTE_P)), -EINVAL);
+    assert_true(t[0] == mm_pte(a, MM_RWP) && t[1] == mm_pte(b, PTE_P));
+    assert_int_equal(mm_refs(s.l[1]), 2);
+    t[1] |= PTE_A; /* as the CPU does */
+    assert_int_equal(mm_move_entry(d, first, second, mm_pte(b, PTE_P)), 0);
+    assert_true(t[0] == 0 && t[1] == mm_pte(a, MM_RWP));
+    assert_int_equal(mm_refs(a), 2);
+    assert_int_equal(mm_uses(a), 1);
+    assert_int_equal(mm_refs(b), 1);
+    assert_int_equal(mm_move_entry(d, first, second, mm_pte(a, PTE_P | PTE_W)), 0); /* nothing moves too */
+    assert_int_equal(t[1], 0);
+    assert_int_equal(mm_uses(a), 0);
+}
+
 static void bases_hold_their_tables(void **state) {
     mfn_t l4 = mm_host_frame(d), l1 = mm_host_frame(d);
     struct vcpu *v = d->vcpu[1];
@@ -447,10 +476,10 @@ static void descriptors_where_a_zombie_held_a_table(void **state) {
     mm_host_table(l2)[1] = mm_pte(b, PTE_P);
     mm_host_table(l2)[2] = mm_pte(c, PTE_P);
     assert_int_equal(mm_pin(d, l2, PT_L2), 0);
-    assert_int_equal(mm_set_gdt(s.v, &a.n, 512), -EBUSY);
+    assert_int_equal(mm_set_gdt(s.v, &a.n, 512), -EINVAL);
     assert_int_equal(mm_unpin(d, l2), 0);
     assert_int_equal(MM_RETRY(0, mm_set_gdt(s.v, &a.n, 512)), 0);
-    assert_int_equal(mm_pin(d, l2, PT_L2), -EBUSY);
+    assert_int_equal(mm_pin(d, l2, PT_L2), -EINVAL);
     mm_host_table(l2)[0] = 0;
     assert_int_equal(mm_pin(d, l2, PT_L2), 0);
     assert_int_equal(mm_unpin(d, l2), 0);
@@ -473,6 +502,7 @@ int main(void) {
         T(writable_and_table_conflict),
         T(a_leaf_goes_into_l1_tables_only),
         T(update_by_address),
+        T(entries_move_with_what_they_hold),
         T(bases_hold_their_tables),
         T(roots_are_composed_anew),
         T(walks),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Linear page tables: tables that map themselves, or another of their level, as some kernels have them. Not every domain
- * may: `linear=on` or `linear=off` on the command line says what to expect; without it nothing is tried.
+ * Linear page tables: tables that map themselves, or another of their level, as some kernels have them. Not every
+ * domain may: `linear=on` or `linear=off` on the command line says what to expect; without it nothing is tried.
  */
 #include "basics.h"
 

@@ -107,9 +107,9 @@ void page_put(struct page *pg);
 static inline enum page_type page_last_type(const struct page *pg) {
     return (enum page_type)((READ_ONCE(pg->type) & TYPE_MASK) >> TYPE_SHIFT);
 }
-/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused, or in
- * use as another type), -EBUSY (as WRITABLE, of what is in use as another type), -ERESTART (preempted: the same again). Table types: owner's mm_lock held. The caller holds a
- * reference and keeps it as long as the use. */
+/* Takes a use of the frame as `type`, validating its content first if it is new. 0, -EINVAL (refused, or in use as
+ * another type), -EBUSY (not to be had as WRITABLE), -ERESTART (preempted: do the same again). Table types: owner's
+ * mm_lock held. The caller holds a reference and keeps it as long as the use. */
 int page_get_type(struct page *pg, enum page_type type);
 void page_put_type(struct page *pg);
 /* Both at once. */
@@ -130,6 +130,8 @@ bool domain_release_page(struct domain *d, struct page *pg);
 bool domain_detach_page(struct domain *d, struct page *pg);
 /* Undoes that; the caller keeps its reference. */
 void domain_attach_page(struct domain *d, struct page *pg);
+/* The same for a frame that was another domain's. False: d is dying, or may not have more. */
+bool domain_adopt_page(struct domain *d, struct page *pg);
 /* Drops everything the dying domain's frames hold, bounded; true when no frame is left. */
 bool mm_destroy(struct domain *d);
 /* Finishes what zombie tables hold. False: preempted, call again before d's vCPU runs. mm_lock not held. */
@@ -147,6 +149,9 @@ struct mm_update {
 /* d: whose table; owner: whose frames leaf entries may map (another domain's if it granted them, NULL:
  * nobody's). What may not be mapped: -EPERM no RAM, -EBUSY another's frame, or one not to be had for writing. */
 int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u);
+/* Moves what the leaf entry `from` maps to the leaf entry `to`, which drops what it maps: that has to be the frame,
+ * with the P and W, of `expected`. -EINVAL: it is not, or they are the same entry, or one is in no L1 table of d's. */
+int mm_move_entry(struct domain *d, maddr_t from, maddr_t to, u64 expected);
 int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner);
 int mm_pin(struct domain *d, mfn_t m, enum page_type type);
 int mm_unpin(struct domain *d, mfn_t m);
