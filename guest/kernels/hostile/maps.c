@@ -36,6 +36,23 @@ static unsigned sweep(unsigned long from, unsigned long to, unsigned long step, 
     return hits;
 }
 
+/* The same frames, read by having them copied into a page of ours. */
+static unsigned sweep_copies(unsigned long from, unsigned long to, unsigned long step, unsigned long *example) {
+    void *page = page_alloc();
+    struct mmuext_op op = {.cmd = MMUEXT_COPY_PAGE, .arg1.mfn = virt_to_mfn(page)};
+    unsigned hits = 0;
+
+    for (unsigned long mfn = from; mfn < to; mfn += step) {
+        op.arg2.src_mfn = mfn;
+        if (is_ours(mfn) || hv_mmuext_op(&op, 1, NULL, DOMID_SELF))
+            continue;
+        hits++;
+        *example = mfn;
+    }
+    page_free(page);
+    return hits;
+}
+
 /* A privileged domain may map device memory, so for it only RAM counts. */
 static unsigned sweep_ram(unsigned long *example) {
     static struct e820 map[128];
@@ -57,6 +74,8 @@ static void attack_sweep(void) {
     unsigned hits = is_control_domain() ? sweep_ram(&example) : sweep(0, top + 1024, 61, &example);
 
     test_check("map.foreign_sweep", !hits, "%u frames, such as 0x%lx", hits, example);
+    hits = is_control_domain() ? 0 : sweep_copies(0, top + 1024, 61, &example);
+    test_check("map.foreign_copies", !hits, "%u frames, such as 0x%lx", hits, example);
     refused("map.beyond_memory", pt_write(entry, 0xffffffffffUL << PAGE_SHIFT | PTE_KERNEL));
     refused("map.reserved_bits", pt_write(entry, 0x8000000000000UL | PTE_KERNEL));
 }

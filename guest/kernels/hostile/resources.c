@@ -108,17 +108,45 @@ static void attack_grants(void) {
     refused("grant.many", hv_grant_table_op(GNTTABOP_map_grant_ref, (void *)0x1000, ~0U));
 }
 
+/* One of these numbers may be our own; a control domain may do it for all. */
+static void attack_memory_of_others(void) {
+    unsigned worked[5] = {0};
+    mmu_update_t update = {virt_to_machine(pt_make(SCRATCH_VA)), 0};
+    struct mmuext_op flush = {.cmd = MMUEXT_TLB_FLUSH_LOCAL};
+    struct xen_memory_reservation r = {.nr_extents = 1};
+    static xen_pfn_t frame;
+
+    set_xen_guest_handle(r.extent_start, &frame);
+    for (domid_t id = 0; id < 32 && !is_control_domain(); id++) {
+        r.domid = id;
+        frame = 0xffffffffff;
+        worked[0] += hv_memory_op(XENMEM_current_reservation, &id) >= 0;
+        worked[1] += hv_mmu_update(&update, 1, NULL, id) >= 0;
+        worked[2] += hv_mmuext_op(&flush, 1, NULL, id) >= 0;
+        worked[3] += hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, (void *)SCRATCH_VA, 0, 0, id) >= 0;
+        if (hv_memory_op(XENMEM_populate_physmap, &r) == 1)
+            worked[4] += hv_memory_op(XENMEM_decrease_reservation, &r) == 1;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(worked); i++)
+        test_check("memory.of_others", worked[i] <= 1, "call %u for %u domains", i, worked[i]);
+}
+
 static void attack_poll(void) {
     evtchn_port_t ports[2] = {0xffffffff, 0x7fffffff};
     struct sched_poll poll = {.nr_ports = 2, .timeout = 1};
 
     set_xen_guest_handle(poll.ports, ports);
     refused("poll.wild_ports", hv_sched_op(SCHEDOP_poll, &poll));
+    /* All readable, and more than anybody's stack has room for. */
+    poll.nr_ports = 60000;
+    set_xen_guest_handle(poll.ports, (evtchn_port_t *)DIRECT_MAP);
+    refused("poll.many_ports", hv_sched_op(SCHEDOP_poll, &poll));
 }
 
 void attack_resources(void) {
     pt_make(SCRATCH_VA);
     attack_memory();
+    attack_memory_of_others();
     attack_events();
     attack_grants();
     attack_poll();
