@@ -73,12 +73,15 @@ static void on_host(void (*hook)(void), const char *what) {
 }
 
 static void say_info(void) {
-    u32 guests = 0;
-    for (struct guest_console *gc = guest_next(NULL); gc; gc = guest_next(gc))
+    u32 guests = 0, running = 0;
+    u64 held = 0, ms = time_now() / 1000000;
+    for (struct guest_console *gc = guest_next(NULL); gc; gc = guest_next(gc)) {
         guests++;
-    u64 ms = time_now() / 1000000;
-    console_say("-- %u CPUs, %u guests, %lu KiB free, up %lu.%03lu s", nr_cpus, guests,
-                heap_free_count() << (PAGE_SHIFT - 10), ms / 1000, ms % 1000);
+        running += gc->d != NULL;
+        held += gc->d ? READ_ONCE(gc->d->tot_pages) : 0;
+    }
+    console_say("-- %u CPUs, %u guests, %lu KiB free, up %lu.%03lu s; %lu KiB in %u guests that run", nr_cpus, guests,
+                heap_free_count() << (PAGE_SHIFT - 10), ms / 1000, ms % 1000, held << (PAGE_SHIFT - 10), running);
 }
 
 static void help_line(const char *text) {

@@ -249,7 +249,7 @@ void launch_work(void) {
             again |= !reap(&records[i]);
     if (plan.nr_guests && !anything_alive()) {
         say_ready(NULL);
-        printk("no guest is left\n");
+        printk("no guest is left, %lu KiB free\n", heap_free_count() << (PAGE_SHIFT - 10));
         end_host(single ? single_end_code : SHUTDOWN_poweroff);
     }
     spin_unlock(&work_lock);

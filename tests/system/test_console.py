@@ -32,7 +32,7 @@ def test_help_table_and_host(two):
     two.expect(r"hypercalls [1-9]\d*")
     two.expect(r" \s+2\s+second\s+running\s+1\s+16 M")
     two.key("i")
-    two.expect(r"-- 2 CPUs, 2 guests, \d+ KiB free, up \d+\.\d+ s")
+    two.expect(r"-- 2 CPUs, 2 guests, \d+ KiB free, up \d+\.\d+ s; 32768 KiB in 2 guests that run")
     two.key("x")
     two.expect(r"no such command")
 

@@ -435,7 +435,9 @@ static void commands_reach_their_hooks(void **state) {
     type(ESCAPE "h");
     expect_in_line("Ctrl-], then:");
     type(ESCAPE "i");
-    expect_in_line("1 CPUs, 3 guests, 102400 KiB free");
+    expect_in_line("1 CPUs, 3 guests, 102400 KiB free, up ");
+    type(ESCAPE "i");
+    expect_in_line("; 0 KiB in 3 guests that run");
 }
 
 static void the_table_tells_of_each_guest(void **state) {
