@@ -74,7 +74,8 @@ void trap_dispatch(struct regs *regs) {
 
     if (regs->vector == TRAP_EVENT) {
         event_dispatch();
-        return;
+        if (!handlers[TRAP_EVENT])
+            return;
     }
     if (handlers[regs->vector] && handlers[regs->vector](regs))
         return;

@@ -56,7 +56,7 @@ static inline bool regs_from_user(const struct regs *regs) {
     return (regs->cs & 3) == 3;
 }
 
-/* True if it dealt with the trap, and the interrupted code can go on. */
+/* True if it dealt with the trap, and the interrupted code can go on. TRAP_EVENT's comes after the events' own ones. */
 typedef bool trap_handler_t(struct regs *regs);
 
 void trap_init(void);
