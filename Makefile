@@ -48,6 +48,7 @@ help:
 	@echo '                                tests of the last two)'
 	@echo 'make model SEEDS=50             random hypercalls against a model, longer than in make check (STEPS, FIRST)'
 	@echo 'make check-mutants              takes checks away, one at a time, and sees a test fail for each. WORDS=words'
+	@echo 'make check-long TIME=3600       many guests of every kind for so long; not part of check'
 	@echo 'make fuzz SECONDS=60            the fuzzers over every untrusted decoder, each so long'
 	@echo 'make lint                       style, static analysis, generated documents'
 	@echo 'make figures                    measures size, memory and start time into docs/figures.md'

@@ -42,6 +42,13 @@ check-peer: packages all tools guests
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
 
+.PHONY: check-long
+# Not part of check: TIME seconds (an hour) with many guests of every kind. DOCS=docs/reliability.md publishes the results.
+check-long: packages all tools guests images
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests $(SYSTEM_ASSETS)
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/long/check_long.py \
+	    $(or $(TIME),3600) $(DOCS)
+
 # Fuzzers: tests/fuzz/fuzz_NAME.c, with a line "// sources: ..." as the unit tests have.
 FUZZ_NAMES := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DIR := $(BUILD)/fuzz
