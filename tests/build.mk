@@ -23,7 +23,7 @@ packages:
 	@scripts/deps build run test
 
 check-unit: packages
-	@$(MAKE) --no-print-directory -k unit
+	@$(MAKE) --no-print-directory -k -j$$(nproc) --output-sync=target unit
 
 check-tools: packages tools
 	@$(PYTEST) tests/tools
@@ -49,31 +49,7 @@ check-long: packages all tools guests images
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/long/check_long.py \
 	    $(or $(TIME),3600) $(DOCS)
 
-# Fuzzers: tests/fuzz/fuzz_NAME.c, with a line "// sources: ..." as the unit tests have.
-FUZZ_NAMES := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_DIR := $(BUILD)/fuzz
-FUZZ_CC ?= clang
-SECONDS ?= 20
-FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Wall -Wextra -Werror \
-    -Ihypervisor/include -Itests/unit
-fuzz_sources = $(foreach f,$(shell sed -n '1,10s,^// sources:,,p' tests/fuzz/fuzz_$(1).c),$(firstword $(wildcard $(f) \
-    hypervisor/$(f)) $(f)))
-
-.PHONY: fuzz $(FUZZ_NAMES:%=fuzz-%)
-fuzz: $(FUZZ_NAMES:%=fuzz-%)
-
-define fuzz_rules
-$(FUZZ_DIR)/$(1): tests/fuzz/fuzz_$(1).c $(call fuzz_sources,$(1)) $(wildcard hypervisor/include/pv/*.h)
-	@mkdir -p $(FUZZ_DIR)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $$@ tests/fuzz/fuzz_$(1).c $(call fuzz_sources,$(1))
-
-fuzz-$(1): $(FUZZ_DIR)/$(1)
-	@mkdir -p $(FUZZ_DIR)/$(1).corpus
-	@echo "== fuzz $(1)"; $$< -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/$(1)- \
-	    $(FUZZ_DIR)/$(1).corpus >$$<.log 2>&1 || { tail -30 $$<.log; exit 1; }; grep -E 'number_of_executed_units|cov:' \
-	    $$<.log | tail -2
-endef
-$(foreach t,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(t))))
+include tests/fuzz/build.mk
 
 # What operations cost, in instructions and in time: tests/bench does it.
 .PHONY: figures

@@ -8,6 +8,7 @@
 #include <xen/arch-x86/hvm/start_info.h>
 
 struct boot_info boot_info = {.command_line = "", .loader = "?"};
+#define MAX_STRING 4096 /* where nothing else bounds it */
 static char string_pool[65536];
 static size_t string_used;
 
@@ -30,10 +31,10 @@ void boot_add_range(u64 start, u64 size, u32 type) {
     boot_info.nr_ranges++;
 }
 
-void boot_add_module(u64 start, u64 end, const char *string) {
+void boot_add_module(u64 start, u64 end, const char *string, size_t max) {
     if (end < start || boot_info.nr_modules == BOOT_MAX_MODULES)
         return;
-    boot_info.module[boot_info.nr_modules++] = (struct boot_module){start, end - start, boot_copy_string(string, 4096)};
+    boot_info.module[boot_info.nr_modules++] = (struct boot_module){start, end - start, boot_copy_string(string, max)};
 }
 
 static void *phys(u64 a) {
@@ -71,14 +72,14 @@ void boot_read_multiboot1(const void *block) {
 
     boot_info.loader = "Multiboot 1";
     if (info->flags & MB1_CMDLINE)
-        boot_info.command_line = boot_copy_string(skip_image_name(phys(info->cmdline)), 4096);
+        boot_info.command_line = boot_copy_string(skip_image_name(phys(info->cmdline)), MAX_STRING);
     for (u32 i = 0; (info->flags & MB1_MODULES) && i < info->mods_count; i++)
-        boot_add_module(mod[i].start, mod[i].end, mod[i].string ? phys(mod[i].string) : "");
-    for (u32 off = 0; (info->flags & MB1_MMAP) && off < info->mmap_length;) {
+        boot_add_module(mod[i].start, mod[i].end, mod[i].string ? phys(mod[i].string) : "", MAX_STRING);
+    for (u64 off = 0; (info->flags & MB1_MMAP) && off < info->mmap_length;) {
         const struct mb1_range *r = phys(info->mmap_addr + off);
 
         boot_add_range(r->base, r->length, r->type);
-        off += r->size + 4;
+        off += (u64)r->size + 4;
     }
 }
 
@@ -90,7 +91,7 @@ struct mb2_tag {
 struct mb2_range {
     u64 base, length;
     u32 type, reserved;
-};
+} __packed;
 struct mb2_mmap {
     u32 entry_size, version;
     u8 entries[];
@@ -104,22 +105,29 @@ enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MMAP = 6, MB2_RSDP1 = 1
 static void read_mb2_mmap(const struct mb2_tag *tag) {
     const struct mb2_mmap *map = (const void *)tag->data;
 
-    for (u32 off = 16; map->entry_size && off + sizeof(struct mb2_range) <= tag->size; off += map->entry_size) {
+    for (u64 off = 16; map->entry_size && off + sizeof(struct mb2_range) <= tag->size; off += map->entry_size) {
         const struct mb2_range *r = (const void *)((const u8 *)tag + off);
 
         boot_add_range(r->base, r->length, r->type);
     }
 }
 
+/* Bytes that a tag must have to be looked at. */
+static u32 least_size(u32 type) {
+    return type == MB2_MODULE || type == MB2_MMAP ? 16 : 8;
+}
+
 static void read_mb2_tag(const struct mb2_tag *tag) {
     const struct mb2_module *mod = (const void *)tag->data;
 
+    if (tag->size < least_size(tag->type))
+        return;
     switch (tag->type) {
     case MB2_CMDLINE:
         boot_info.command_line = boot_copy_string((const char *)tag->data, tag->size - 8);
         break;
     case MB2_MODULE:
-        boot_add_module(mod->start, mod->end, mod->string);
+        boot_add_module(mod->start, mod->end, mod->string, tag->size - 16);
         break;
     case MB2_MMAP:
         read_mb2_mmap(tag);
@@ -142,16 +150,16 @@ static void read_mb2_tag(const struct mb2_tag *tag) {
 }
 
 void boot_read_multiboot2(const void *block) {
-    u32 total = *(const u32 *)block;
+    u64 total = *(const u32 *)block;
 
     boot_info.loader = "Multiboot 2";
-    for (u32 off = 8; off + 8 <= total;) {
+    for (u64 off = 8; off + 8 <= total;) {
         const struct mb2_tag *tag = (const void *)((const u8 *)block + off);
 
-        if (tag->type == MB2_END || tag->size < 8)
+        if (tag->type == MB2_END || tag->size < 8 || tag->size > total - off)
             break;
         read_mb2_tag(tag);
-        off += ALIGN_UP(tag->size, 8u);
+        off += ALIGN_UP((u64)tag->size, 8ul);
     }
 }
 
@@ -166,10 +174,10 @@ void boot_read_pvh(const void *block) {
         panic("the PVH start info has magic %#x", info->magic);
     boot_info.rsdp = info->rsdp_paddr;
     if (info->cmdline_paddr)
-        boot_info.command_line = boot_copy_string(phys(info->cmdline_paddr), 4096);
+        boot_info.command_line = boot_copy_string(phys(info->cmdline_paddr), MAX_STRING);
     for (u32 i = 0; i < info->nr_modules; i++)
         boot_add_module(mod[i].paddr, mod[i].paddr + mod[i].size,
-                        mod[i].cmdline_paddr ? phys(mod[i].cmdline_paddr) : "");
+                        mod[i].cmdline_paddr ? phys(mod[i].cmdline_paddr) : "", MAX_STRING);
     for (u32 i = 0; info->version >= 1 && i < info->memmap_entries; i++)
         boot_add_range(map[i].addr, map[i].size, map[i].type);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF64 as the System V ABI defines it: the parts an image loader reads. */
+/* ELF64 as the System V ABI defines it: the parts an image loader reads. Packed: a file may have them anywhere. */
 #ifndef LAUNCH_ELF_H
 #define LAUNCH_ELF_H
 
@@ -14,18 +14,18 @@ struct elf64_header {
     u64 entry, phoff, shoff;
     u32 flags;
     u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
+} __packed;
 
 struct elf64_segment {
     u32 type, flags;
     u64 offset, vaddr, paddr, filesz, memsz, align;
-};
+} __packed;
 
 struct elf64_section {
     u32 name, type;
     u64 flags, addr, offset, size;
     u32 link, info;
     u64 addralign, entsize;
-};
+} __packed;
 
 #endif

@@ -85,7 +85,7 @@ static void take_note(struct kernel_image *k, struct notes *n, u32 type, const u
 
 struct elf_note {
     u32 name_size, desc_size, type;
-};
+} __packed;
 
 static void scan_notes(struct kernel_image *k, struct notes *n, u64 offset, u64 size) {
     const u8 *p = k->data + offset, *end = p + size;

@@ -38,3 +38,22 @@ $(foreach t,$(UNIT_NAMES),$(eval $(call unit_rules,$(t))))
 .PHONY: model
 model: $(UNIT_DIR)/test_hc_model
 	@$(UNIT_ENV) MODEL_SEEDS=$(or $(SEEDS),20) MODEL_STEPS=$(or $(STEPS),20000) MODEL_FIRST=$(or $(FIRST),1) $<
+
+# `make coverage`: lines and branches of the hypervisor that these tests reach, into docs/coverage.md.
+COVERAGE_DIR := $(BUILD)/coverage
+COVERAGE_CFLAGS := $(filter-out -fsanitize% -fno-sanitize% -O1,$(UNIT_CFLAGS)) -O0 -fprofile-instr-generate -fcoverage-mapping
+
+.PHONY: coverage coverage-runs $(UNIT_NAMES:%=coverage-%)
+coverage: packages
+	@$(MAKE) --no-print-directory -j$$(nproc) coverage-runs
+	@tests/unit/coverage.py $(COVERAGE_DIR) docs/coverage.md
+coverage-runs: $(UNIT_NAMES:%=coverage-%)
+
+define coverage_rules
+coverage-$(1): tests/unit/test_$(1).c tests/unit/host.c $(call unit_sources,$(1)) $(UNIT_HEADERS)
+	@mkdir -p $(COVERAGE_DIR)
+	$(Q)clang $(COVERAGE_CFLAGS) -o $(COVERAGE_DIR)/test_$(1) tests/unit/test_$(1).c tests/unit/host.c \
+	    $(call unit_sources,$(1)) -lcmocka
+	$(Q)LLVM_PROFILE_FILE=$(COVERAGE_DIR)/test_$(1).profraw $(COVERAGE_DIR)/test_$(1) >$(COVERAGE_DIR)/$(1).log 2>&1
+endef
+$(foreach t,$(UNIT_NAMES),$(eval $(call coverage_rules,$(t))))

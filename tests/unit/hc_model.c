@@ -339,7 +339,6 @@ static void create(u32 id) {
 
     *o = (struct m_domain){.id = id, .life = ++lives};
     o->d = mm_host_domain((domid_t)id, M_VCPUS, M_PAGES);
-    evtchn_init(o->d);
     MUST(!gnttab_init(o->d, M_GRANT_FRAMES) && adopt(o, true) == 1);
     o->grant_frame[0] = o->d->gnttab.frame_mfn[0].n;
     o->nr_grant_frames = 1;
@@ -359,7 +358,6 @@ static void kill(struct m_domain *o) {
             cpus[c]->current = NULL;
     gnttab_destroy(o->d);
     grants_end(o);
-    evtchn_destroy(o->d);
     for (u32 i = 0; i < M_VCPUS; i++) {
         mm_drop_bases(o->d->vcpu[i]);
         mm_set_gdt(o->d->vcpu[i], NULL, 0);
@@ -443,21 +441,22 @@ static void step(void) {
 
 /* A run depends on its choices alone, not on what earlier ones left of the heap's order. */
 static void sort_heap(void) {
-    static bool mine[M_FRAMES];
+    static u8 taken[M_FRAMES]; /* order + 1 */
     struct page *pg;
 
-    memset(mine, 0, sizeof(mine));
-    while ((pg = heap_alloc_pages(0)))
-        mine[page_to_mfn(pg).n] = true;
+    memset(taken, 0, sizeof(taken));
+    for (u32 order = MAX_ORDER + 1; order-- > 0;)
+        while ((pg = heap_alloc_pages(order)))
+            taken[page_to_mfn(pg).n] = (u8)(order + 1);
     for (u64 f = 0; f < M_FRAMES; f++)
-        if (mine[f])
-            heap_free_pages(&frame_table[f], 0);
+        if (taken[f])
+            heap_free_pages(&frame_table[f], taken[f] - 1u);
 }
 
 static void start(model_choose pick, void *arg, struct model_stats *stats) {
     mm_host_init(M_CPUS);
     sort_heap();
-    memset(&m, 0, sizeof(m));
+    memset(&m, 0, offsetof(struct model, memory));
     memset(stats, 0, sizeof(*stats));
     m.choose = pick;
     m.arg = arg;

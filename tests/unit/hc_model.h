@@ -84,7 +84,6 @@ struct model {
     struct model_stats *stats;
     struct m_domain dom[M_DOMS];
     struct m_frame frame[M_FRAMES];
-    u64 memory[M_FRAMES][512];
     /* Derived: */
     u32 refs[M_FRAMES], uses[M_FRAMES];
     enum page_type type[M_FRAMES];
@@ -94,6 +93,7 @@ struct model {
     /* A call of this step has several requests. One that drops the last reference of a frame leaves it to the end of
      * the call, or to the next request, so later ones may or may not find it: they name none that was given up. */
     bool several;
+    u64 memory[M_FRAMES][512]; /* of frames that have an owner */
 };
 
 extern struct model m;

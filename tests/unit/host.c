@@ -11,6 +11,7 @@
 /* Not <stdlib.h> and <stdio.h>: their prototypes and those of pv/lib.h may differ. */
 extern void *calloc(size_t n, size_t size);
 extern void free(void *p);
+extern char *getenv(const char *name);
 extern void abort(void) __noreturn;
 extern int vdprintf(int fd, const char *fmt, va_list ap);
 extern int sched_yield(void);
@@ -170,6 +171,23 @@ u64 host_random(u64 *seed) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ul;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebul;
     return z ^ (z >> 31);
+}
+
+u32 host_choose(void *arg, u32 n) {
+    return (u32)(host_random(&((struct host_choices *)arg)->seed) % n);
+}
+
+bool host_more(void *arg) {
+    return ((struct host_choices *)arg)->left-- > 0;
+}
+
+u64 host_number(const char *name, u64 otherwise) {
+    const char *s = getenv(name);
+    u64 n = 0;
+
+    for (; s && *s >= '0' && *s <= '9'; s++)
+        n = n * 10 + (u64)(*s - '0');
+    return n ? n : otherwise;
 }
 
 /* --- domains and vCPUs --- */

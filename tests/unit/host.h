@@ -55,4 +55,13 @@ void host_domain_free(struct domain *d);
 /* A reproducible random number; the seed is any value. */
 u64 host_random(u64 *seed);
 
+/* For models: where random choices come from, and how many steps are left; arg is a struct host_choices. */
+struct host_choices {
+    u64 seed, left;
+};
+u32 host_choose(void *arg, u32 n);
+bool host_more(void *arg);
+/* A number from the environment. */
+u64 host_number(const char *name, u64 otherwise);
+
 #endif

@@ -8,34 +8,12 @@
 #include "hc_model.h"
 #include <cmocka.h>
 
-extern char *getenv(const char *name);
-
-struct run {
-    u64 seed, left;
-};
-
-static u32 pick(void *arg, u32 n) {
-    return (u32)(host_random(&((struct run *)arg)->seed) % n);
-}
-static bool more(void *arg) {
-    return ((struct run *)arg)->left-- > 0;
-}
-
-static u64 number(const char *name, u64 otherwise) {
-    const char *s = getenv(name);
-    u64 n = 0;
-
-    for (; s && *s >= '0' && *s <= '9'; s++)
-        n = n * 10 + (u64)(*s - '0');
-    return n ? n : otherwise;
-}
-
 static void run_one(u64 seed, u64 steps) {
-    struct run r = {.seed = seed, .left = steps};
+    struct host_choices r = {.seed = seed, .left = steps};
     struct model_stats s;
 
     printk("seed %lu\n", seed);
-    hc_model_run(pick, more, &r, &s);
+    hc_model_run(host_choose, host_more, &r, &s);
     printk(
         "  %lu steps: %lu done, %lu refused, %lu restarts, %lu abandoned, %lu mapped, %lu deaths, at most %lu frames\n",
         s.steps, s.done, s.refused, s.restarted, s.abandoned, s.mapped, s.deaths, s.most_pages);
@@ -44,11 +22,11 @@ static void run_one(u64 seed, u64 steps) {
 }
 
 static void against_the_model(void **state) {
-    u64 first = number("MODEL_FIRST", 1), seeds = number("MODEL_SEEDS", 6);
+    u64 first = host_number("MODEL_FIRST", 1), seeds = host_number("MODEL_SEEDS", 6);
 
     (void)state;
     for (u64 i = 0; i < seeds; i++)
-        run_one(first + i, number("MODEL_STEPS", 4000));
+        run_one(first + i, host_number("MODEL_STEPS", 4000));
 }
 
 int main(void) {

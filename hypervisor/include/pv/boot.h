@@ -47,7 +47,8 @@ void boot_read_pvh(const void *info);
 /* A copy of at most `max` bytes of s that lives for ever; truncated when the pool is full. */
 const char *boot_copy_string(const char *s, size_t max);
 void boot_add_range(u64 start, u64 size, u32 e820_type);
-void boot_add_module(u64 start, u64 end, const char *string);
+/* The string has at most max bytes, if no NUL ends it earlier. */
+void boot_add_module(u64 start, u64 end, const char *string, size_t max);
 
 /* The value of `key=` among the words of the command line: its length, or -1; *value points into the line. */
 int boot_option(const char *key, const char **value);

@@ -72,8 +72,9 @@ bool mfn_valid(mfn_t m);
 static inline bool mfn_readable(mfn_t m) {
     return m.n < frame_table_max;
 }
+/* Of any number; only where there is RAM it may be followed. (An index beyond the table's end would be undefined.) */
 static inline struct page *mfn_to_page(mfn_t m) {
-    return &frame_table[m.n];
+    return (struct page *)((u64)frame_table + m.n * sizeof(struct page));
 }
 static inline mfn_t page_to_mfn(const struct page *pg) {
     return mfn((u64)(pg - frame_table));

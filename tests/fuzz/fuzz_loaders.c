@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// sources: boot/loaders.c boot/options.c
+/* Any bytes as a Multiboot 2 block of information: nothing is read outside it; then the command line's options. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pv/boot.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void *maddr_to_virt(maddr_t ma);
+void panic(const char *fmt, ...);
+
+void *maddr_to_virt(maddr_t ma) {
+    return (void *)ma.a;
+}
+
+void panic(const char *fmt, ...) {
+    (void)fmt;
+    abort();
+}
+
+static void require(bool ok) {
+    if (!ok)
+        abort();
+}
+
+/* The block, with its true size in its first word, as loaders give it. */
+static u8 *block_of(const uint8_t *data, size_t size) {
+    u8 *block = aligned_alloc(8, ALIGN_UP(size + 8, 8ul));
+    u32 total = (u32)size + 8;
+
+    memset(block, 0, 8);
+    memcpy(block, &total, sizeof(total));
+    memcpy(block + 8, data, size);
+    return block;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    u8 *block = block_of(data, size);
+    const char *value;
+    int len;
+
+    boot_info = (struct boot_info){.command_line = "", .loader = "?"};
+    boot_read_multiboot2(block);
+    free(block);
+    require(boot_info.nr_ranges <= BOOT_MAX_RANGES && boot_info.nr_modules <= BOOT_MAX_MODULES);
+    for (u32 i = 0; i < boot_info.nr_ranges; i++)
+        require(boot_info.range[i].start < boot_info.range[i].end);
+    len = boot_option("console", &value);
+    require(len < 0 || (value >= boot_info.command_line && (size_t)len <= strlen(value)));
+    boot_option_flag("fastpath");
+    return 0;
+}
