@@ -97,7 +97,8 @@ static void attack_read_only_output(void) {
 static void attack_counts(void) {
     xen_pfn_t frame = 0;
     struct xen_memory_reservation r = {.nr_extents = 1UL << 60, .domid = DOMID_SELF};
-    multicall_entry_t nested[2] = {{.op = __HYPERVISOR_multicall, .args = {0, 1}}, {.op = ~0UL}};
+    multicall_entry_t nested[3] = {
+        {.op = __HYPERVISOR_multicall, .args = {0, 1}}, {.op = ~0UL}, {.op = __HYPERVISOR_iret}};
 
     set_xen_guest_handle(r.extent_start, &frame);
     test_check("count.populate", hv_memory_op(XENMEM_populate_physmap, &r) <= 0, "accepted");
@@ -107,8 +108,9 @@ static void attack_counts(void) {
     test_check("count.order", hv_memory_op(XENMEM_populate_physmap, &r) <= 0, "accepted");
     test_check("count.decrease_order", hv_memory_op(XENMEM_decrease_reservation, &r) <= 0, "accepted");
     nested[0].args[0] = ARG(nested);
-    hv_multicall(nested, 2);
+    hv_multicall(nested, 3);
     test_check("count.multicall_in_multicall", (long)nested[0].result < 0, "%ld", (long)nested[0].result);
+    test_check("count.iret_in_multicall", (long)nested[2].result < 0, "%ld", (long)nested[2].result);
     test_equal("count.unknown_in_multicall", (long)nested[1].result, -XEN_ENOSYS);
     refused("count.set_gdt", hypercall2(__HYPERVISOR_set_gdt, pointers, ~0UL));
 }
