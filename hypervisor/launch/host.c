@@ -232,7 +232,12 @@ static void say_ready(void *arg) {
         platform_power_off();
 }
 
+/* Guests that were started first may end before the last is: then there are more to come. */
+static bool all_started;
+
 static bool anything_alive(void) {
+    if (!READ_ONCE(all_started))
+        return true;
     for (u32 i = 0; i < plan.nr_guests; i++)
         if (records[i].life == LIFE_RUNNING || records[i].life == LIFE_ENDED)
             return true;
@@ -380,6 +385,7 @@ void launch_boot(void) {
     }
     for (u32 i = 0; i < plan.nr_guests; i++)
         start(&records[i]);
+    WRITE_ONCE(all_started, true);
     if (file)
         console_expect_ready();
     cpu_request(this_cpu(), CPU_REQ_WORK);
