@@ -17,6 +17,8 @@ user_code:
 piece user_syscall
         syscall
         ud2
+piece user_ud
+        ud2
 piece user_int80
         int     $0x80
         ud2

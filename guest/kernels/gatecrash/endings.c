@@ -11,11 +11,15 @@
 
 static uint64_t frame[5];
 
-static void user_entry(unsigned long stack, const uint8_t *piece) {
-    uint64_t words[5] = {AT(piece), FLAT_USER_CS64, RFLAGS_IF | 2, STACK_VA + 0x800, FLAT_USER_SS64};
+static void user_entry_at(unsigned long stack, unsigned long rip, uint64_t cs) {
+    uint64_t words[5] = {rip, cs, RFLAGS_IF | 2, LOW_VA + 0x800, FLAT_USER_SS64};
 
     memcpy(frame, words, sizeof(frame));
     user_on_stack(stack, frame);
+}
+
+static void user_entry(unsigned long stack, const uint8_t *piece) {
+    user_entry_at(stack, AT(piece), FLAT_USER_CS64);
 }
 
 /* One page with nothing below or above it. */
@@ -39,6 +43,18 @@ static void divide_unmapped(void) {
 }
 static void fault_unmapped(void) {
     user_entry(UNMAPPED, user_code + (NOWHERE_VA - CODE_VA));
+}
+static void compat_unmapped(unsigned type, unsigned long handler, const uint8_t *piece) {
+    struct callback_register reg = {(uint16_t)type, CALLBACKF_mask_events, handler};
+
+    hv_callback_op(CALLBACKOP_register, &reg);
+    user_entry_at(UNMAPPED, LOW_AT(piece), FLAT_USER_CS32);
+}
+static void syscall32_unmapped(void) {
+    compat_unmapped(CALLBACKTYPE_syscall32, ARG(noting_syscall32), user_syscall32);
+}
+static void sysenter_unmapped(void) {
+    compat_unmapped(CALLBACKTYPE_sysenter, ARG(noting_sysenter), user_sysenter);
 }
 static void syscall_read_only(void) {
     user_entry(lone_page(PTE_KERNEL_RO) + 0x800, user_syscall);
@@ -137,6 +153,8 @@ static const struct {
     {"int3_unmapped", int3_unmapped},
     {"divide_unmapped", divide_unmapped},
     {"fault_unmapped", fault_unmapped},
+    {"syscall32_unmapped", syscall32_unmapped},
+    {"sysenter_unmapped", sysenter_unmapped},
     {"syscall_read_only", syscall_read_only},
     {"syscall_table", syscall_table},
     {"int80_table", int80_table},

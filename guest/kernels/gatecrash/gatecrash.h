@@ -14,8 +14,8 @@
 #define AT(piece) (CODE_VA + (unsigned long)((piece)-user_code))
 #define LOW_AT(piece) (LOW_VA + (unsigned long)((piece)-user_code))
 
-extern uint8_t user_code[], user_code_end[], user_syscall[], user_int80[], user_int3[], user_divide[], user_load[],
-    user_load_ss[], user_load_ss_int3[], user_syscall32[], user_sysenter[], user_int80_32[];
+extern uint8_t user_code[], user_code_end[], user_syscall[], user_ud[], user_int80[], user_int3[], user_divide[],
+    user_load[], user_load_ss[], user_load_ss_int3[], user_syscall32[], user_sysenter[], user_int80_32[];
 extern uint64_t *user_data; /* the kernel's view of DATA_VA */
 
 /* Selectors, bases, debug and FPU registers, CR0 and control flags of the kernel. */

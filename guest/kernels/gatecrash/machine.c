@@ -32,24 +32,44 @@ static void break_at(unsigned n, unsigned long va, unsigned long dr7) {
     test_equal("breakpoints.arm", hv_set_debugreg(7, dr7), 0);
 }
 
-static void check_user_piece(const char *name, uint8_t *piece, unsigned vector) {
+/* Always from the same depth of the stack. */
+static __attribute__((noinline)) bool user_piece_arrives(struct probe *p, const uint8_t *piece, unsigned vector) {
     struct regs regs;
-    struct probe p;
 
-    for (unsigned i = 0; i < 20; i++) {
-        fill_user(&regs, AT(piece));
-        user_run(&p, &regs);
-        if (!test_check(name, p.trapped && p.vector == vector && same_registers(&regs, &p.regs, vector == TRAP_SYSCALL),
-                        "%s", probe_describe(&p)))
-            return;
-    }
+    fill_user(&regs, AT(piece));
+    user_run(p, &regs);
+    return p->trapped && p->vector == vector && same_registers(&regs, &p->regs, vector == TRAP_SYSCALL);
+}
+
+static void check_user_piece(const char *name, const uint8_t *piece, unsigned vector) {
+    struct probe p;
+    bool ok = true;
+
+    for (unsigned i = 0; i < 20 && ok; i++)
+        ok = user_piece_arrives(&p, piece, vector);
+    test_check(name, ok, "%s", probe_describe(&p));
+}
+
+static void break_on_stack(void) {
+    check_user_piece("breakpoints.before", user_syscall, TRAP_SYSCALL);
+    break_at(0, last_frame_end - 8, DR7_WRITE_8(0));
+    check_user_piece("breakpoints.stack.syscall", user_syscall, TRAP_SYSCALL);
+    check_user_piece("breakpoints.stack.int80", user_int80, TRAP_INT80);
+    check_user_piece("breakpoints.stack.divide", user_divide, TRAP_DE);
+    check_user_piece("breakpoints.stack.fault", user_code + (NOWHERE_VA - CODE_VA), TRAP_PF);
+}
+
+static void break_on_selector(void) {
+    user_data[0] = FLAT_USER_SS64;
+    break_at(0, DATA_VA, DR7_ACCESS_2(0));
+    check_user_piece("breakpoints.ss.syscall", user_load_ss, TRAP_SYSCALL);
+    check_user_piece("breakpoints.ss.int3", user_load_ss_int3, TRAP_BP);
+    test_check("breakpoints.ss", debug_traps > 0, "no breakpoint was hit");
 }
 
 /* The stack slots that entries write to, and a stack selector's load just before an entry. */
 void group_breakpoints(void) {
     struct state before;
-    struct regs regs;
-    struct probe p;
 
     state_take(&before);
     if (refuses_wild_stacks())
@@ -57,21 +77,11 @@ void group_breakpoints(void) {
             if (hv_set_debugreg(0, GATE + page * PAGE_SIZE) != -XEN_EPERM)
                 test_fail("breakpoints.gate", "page %u", page);
     trap_set_handler(TRAP_DB, count_debug);
-    /* Where user_enter() will have its stack cannot be known, but it is the same each time. */
-    fill_user(&regs, AT(user_syscall));
     resume_traps(true);
-    user_run(&p, &regs);
-    resume_traps(false);
-    break_at(0, last_frame_end - 8, DR7_WRITE_8(0));
-    check_user_piece("breakpoints.stack.syscall", user_syscall, TRAP_SYSCALL);
-    check_user_piece("breakpoints.stack.int80", user_int80, TRAP_INT80);
-    check_user_piece("breakpoints.stack.divide", user_divide, TRAP_DE);
-    user_data[0] = FLAT_USER_SS64;
-    break_at(0, DATA_VA, DR7_ACCESS_2(0));
     debug_traps = 0;
-    check_user_piece("breakpoints.ss.syscall", user_load_ss, TRAP_SYSCALL);
-    check_user_piece("breakpoints.ss.int3", user_load_ss_int3, TRAP_BP);
-    test_check("breakpoints.ss", debug_traps > 0, "no breakpoint was hit");
+    break_on_stack();
+    break_on_selector();
+    resume_traps(false);
     hv_set_debugreg(7, 0);
     hv_set_debugreg(0, 0);
     hv_set_debugreg(6, before.word[9]);
@@ -130,10 +140,10 @@ static void tamper(void *arg) {
         for (unsigned page = 0x41; refuses_wild_stacks() && page < 0x48; page += 2)
             for (unsigned i = 0; i < 512; i++)
                 ((volatile uint64_t *)(GATE + page * PAGE_SIZE))[i] = ~junk;
-        for (unsigned i = 0; i < 1000; i++) {
-            shared_info->vcpu_info[0].evtchn_upcall_pending = 1;
+        /* Not more often, or the first would see nothing but upcalls. */
+        shared_info->vcpu_info[0].evtchn_upcall_pending = 1;
+        for (unsigned i = 0; i < 10000; i++)
             shared_info->vcpu_info[0].arch.cr2 = junk;
-        }
         junk ^= junk << 13 ^ junk >> 7;
         tamper_rounds++;
     }

@@ -150,6 +150,14 @@ static void check_pending_at_hypercall(void) {
     }
 }
 
+static void check_sleep(void) {
+    struct state before;
+
+    state_take(&before);
+    clock_sleep(MILLISECOND);
+    state_check("masks", "sleep", &before);
+}
+
 void group_masks(void) {
     resume_traps(true);
     check_handlers(0);
@@ -157,6 +165,7 @@ void group_masks(void) {
     check_masked();
     check_pending_at_iret();
     check_pending_at_hypercall();
+    check_sleep();
     resume_traps(false);
     hv_set_trap_table(trap_table());
     trap_install_callbacks();

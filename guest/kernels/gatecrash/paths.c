@@ -92,14 +92,14 @@ static bool comes_back(struct regs *regs) {
     last_trap = *regs;
     last_frame_end = ARG(regs + 1);
     mask_in_handler = cpu_this()->info->evtchn_upcall_mask;
-    if (regs_from_user(regs))
+    if (regs_from_user(regs) || regs->vector == TRAP_UD)
         return false;
     regs->rip += regs->vector == TRAP_DE || regs->vector == TRAP_PF ? length[regs->vector] : 0;
     return true;
 }
 
 void resume_traps(bool on) {
-    static const unsigned vectors[] = {TRAP_DE, TRAP_BP, TRAP_PF, TRAP_INT80, TRAP_SYSCALL};
+    static const unsigned vectors[] = {TRAP_DE, TRAP_BP, TRAP_PF, TRAP_INT80, TRAP_SYSCALL, TRAP_UD};
 
     for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++)
         trap_set_handler(vectors[i], on ? comes_back : NULL);
@@ -181,6 +181,10 @@ static void small_hypercalls(void) {
     }
     test_equal("paths.fs_base", (long)read_msr(0xc0000100), 0x123456789000L + 99);
     test_equal("paths.user_gs_base", (long)read_msr(0xc0000102), (long)0xfffff00000000063UL);
+    test_equal("paths.selector_refused", hv_set_segment_base(SEGBASE_GS_USER_SEL, 0x1230), 0);
+    test_equal("paths.selector", hv_set_segment_base(SEGBASE_GS_USER_SEL, FLAT_USER_SS64 & ~3U), 0);
+    test_equal("paths.selector_null", hv_set_segment_base(SEGBASE_GS_USER_SEL, 0), 0);
+    hv_set_segment_base(SEGBASE_GS_USER, 0xfffff00000000063UL);
     test_equal("paths.base_refused", hv_set_segment_base(SEGBASE_GS_USER, 1UL << 47), -XEN_EINVAL);
     test_equal("paths.base_unknown", hv_set_segment_base(4, 0), -XEN_EINVAL);
     test_equal("paths.user_gs_base_kept", (long)read_msr(0xc0000102), (long)0xfffff00000000063UL);

@@ -21,9 +21,9 @@ static void enter(void *arg) {
     user_on_stack(ARG(arg), frame);
 }
 
-/* User mode's system call and int3 arrive on this stack, aligned, twice. */
+/* User mode's system call, int3 and ud2 arrive on this stack, aligned, twice. */
 static void check_user_entries(unsigned long stack) {
-    static uint8_t *const pieces[] = {user_syscall, user_int3, user_syscall};
+    static uint8_t *const pieces[] = {user_syscall, user_int3, user_ud, user_syscall};
     struct probe p;
 
     for (unsigned i = 0; i < ARRAY_SIZE(pieces); i++) {
