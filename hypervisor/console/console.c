@@ -57,6 +57,12 @@ void console_force_unlock(void) {
     tx_drain();
 }
 
+void console_drain(void) {
+    console_lock();
+    tx_drain();
+    console_unlock();
+}
+
 void console_init(const char *cmdline, const struct uart_ops *ops) {
     options_parse(cmdline, &options);
     uart_init(&uart, ops, &options);

@@ -190,6 +190,7 @@ static bool wants_restart(struct record *r, u8 code) {
 
 /* The privileged guest takes the host with it. */
 static void end_host(u8 code) {
+    console_drain();
     if (code == SHUTDOWN_reboot)
         platform_reboot();
     platform_power_off();
@@ -229,7 +230,7 @@ static void say_ready(void *arg) {
     console_print_guest_table();
     printk("all guests ready\n");
     if (console_is_batch())
-        platform_power_off();
+        end_host(SHUTDOWN_poweroff);
 }
 
 /* Guests that were started first may end before the last is: then there are more to come. */

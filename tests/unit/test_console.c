@@ -17,6 +17,7 @@ static u32 line_len;
 static char typed[256];
 static u32 typed_prod, typed_cons;
 static bool uart_busy;
+static u32 uart_busy_reads; /* then it is no more */
 static u8 scratch;
 static u64 raised; /* ports */
 static u32 virqs;
@@ -26,6 +27,8 @@ static u32 next_port;
 
 static u8 uart_read(u16 base, u8 reg) {
     assert_int_equal(base, 0x3f8);
+    if (uart_busy_reads && !--uart_busy_reads)
+        uart_busy = false;
     if (reg == 5)
         return (uart_busy ? 0 : 0x20) | (typed_cons != typed_prod);
     if (reg == 0)
@@ -324,6 +327,18 @@ static void a_slow_line_holds_nobody(void **state) {
     expect_line("[beta] later\r\nparavane: queued\r\n");
 }
 
+/* Busy for a while, as a line at work is: the last words before the machine goes off are waited for. */
+static void the_last_words_get_out(void **state) {
+    (void)state;
+    uart_busy = true;
+    printk("last words");
+    expect_line("");
+    uart_busy_reads = 100;
+    console_drain();
+    expect_line("paravane: last words\r\n");
+    uart_busy = false;
+}
+
 /* What the buffer holds survives, the rest is counted, and all goes on when somebody reads again. */
 static void a_line_that_stood_still_comes_back(void **state) {
     (void)state;
@@ -519,6 +534,7 @@ int main(void) {
         WITH_GUESTS(a_flood_waits_for_its_tick),
         WITH_GUESTS(a_flood_of_empty_lines_is_charged_for_its_prefixes),
         WITH_GUESTS(a_slow_line_holds_nobody),
+        WITH_GUESTS(the_last_words_get_out),
         WITH_GUESTS(a_line_that_stood_still_comes_back),
         WITH_GUESTS(a_lying_guest_is_ignored),
         WITH_GUESTS(input_goes_to_the_focus),

@@ -87,6 +87,8 @@ struct console_ops {
     void (*all_ready)(void); /* once: each guest created so far is ready; only after console_expect_ready() */
 };
 void console_set_ops(const struct console_ops *ops);
+/* Sends what still waits, as long as the line moves: before the machine goes off. */
+void console_drain(void);
 /* All guests are created: from now on tell when all are ready. */
 void console_expect_ready(void);
 
