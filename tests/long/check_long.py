@@ -5,6 +5,8 @@ reboot and are started again, and witnesses. Nobody who should get on stands sti
 and when all guests are ended, all memory is there again. Exit status 0: all this held.
 
     check_long.py SECONDS [REPORT.md]
+
+Environment: APPEND, more options of the hypervisor; HYPERVISOR, another build of it.
 """
 import os
 import re
@@ -45,8 +47,10 @@ class Run:
         launch = directory / "long.launch"
         launch.write_text("".join(g.section for g in self.guests.values()))
         modules = sorted({m for g in self.guests.values() for m in g.modules})
-        self.options = os.environ.get("APPEND", "")
-        self.machine = qemu.Machine(directory / "long.log", [launch, *modules], append=self.options, smp=CPUS, memory=MEMORY)
+        self.options, self.revision = os.environ.get("APPEND", ""), report.revision()
+        self.hypervisor = os.environ.get("HYPERVISOR", str(qemu.BUILD / "paravane"))
+        self.machine = qemu.Machine(directory / "long.log", [launch, *modules], append=self.options, smp=CPUS, memory=MEMORY,
+                                    kernel=self.hypervisor)
 
     def elapsed(self):
         return time.monotonic() - self.started
@@ -156,7 +160,7 @@ class Run:
                 raise Failure("the guests could not all be ended")
             self.machine.key("n")
             self.machine.key("D")
-            if not self.read(0.05):
+            if not self.read(0.15):
                 break
         while self.read() and self.elapsed() < limit:
             continue

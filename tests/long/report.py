@@ -18,7 +18,7 @@ NOTES = """
 ## What it does not show
 
 - QEMU's TCG is not a CPU: it runs two virtual CPUs on threads of a busy machine, has no speculation, and reorders little.
-- A guest kernel that loads a null stack segment gets ring 0's rights from this QEMU (see [CAVEATS](../CAVEATS.md)), so the fuzzing
+- A guest kernel that loads a null stack segment gets ring 0's rights from this QEMU ([SECURITY](../SECURITY.md)), so the fuzzing
   kernels do not try that.
 - Hypercalls are counted from looks at the table of guests, one a minute: what short-lived guests did between a look and their
   end is not in them.
@@ -42,7 +42,7 @@ def summary(run):
     boots = sum(g.ends for g in run.guests.values()) + len(run.guests)
     return [("result", "passed" if not run.problems else "failed"),
             ("date", time.strftime("%Y-%m-%d", time.gmtime())),
-            ("revision", revision()),
+            ("revision", run.revision + (", debug build" if "debug" in run.hypervisor else "")),
             ("machine", "QEMU q35, TCG, 2 CPUs, 4 GiB" + (f"; options `{run.options}`" if run.options else "")),
             ("time", f"{run.elapsed():.0f} s"),
             ("guests at once", len(run.guests)),

@@ -169,9 +169,14 @@ static void one_action(struct fuzzer *f) {
     f->actions++;
 }
 
-/* An event ends what user code is at. */
+/* An event ends what user code is at. One that came before user mode did is followed by another. */
 static bool on_event(struct regs *regs) {
-    return !regs_from_user(regs) || !fuzzers[cpu_this()->id].in_user;
+    if (!fuzzers[cpu_this()->id].in_user)
+        return true;
+    if (regs_from_user(regs))
+        return false;
+    hv_set_timer_op(clock_now() + MILLISECOND / 4);
+    return true;
 }
 
 static void set_up(struct fuzzer *f, unsigned id, uint64_t seed) {
