@@ -57,6 +57,8 @@ static void __noreturn boot_rest(struct cpu *c) {
     debug_watch_cpus();
     printk("%u CPUs at %lu MHz, %lu KiB RAM, %lu KiB free\n", nr_cpus, tsc_khz / 1000, boot_memory_total >> 10,
            heap_free_count() << (PAGE_SHIFT - 10));
+    if (DEBUG)
+        debug_init_checks();
     launch_boot();
     printk("%u ms from entry to guests, %lu KiB free\n", (u32)(time_now() / 1000000),
            heap_free_count() << (PAGE_SHIFT - 10));
@@ -95,5 +97,6 @@ void boot_main(u32 kind, u64 info) {
     c = cpu_create(platform.cpu[0].apic_id, platform.cpu[0].acpi_id);
     if (!c)
         panic("not enough memory for the boot CPU's tables");
+    cpu_enlist(c);
     switch_stack(c);
 }

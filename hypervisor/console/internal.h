@@ -118,6 +118,7 @@ enum key_command {
     KEY_RESTART,
     KEY_POWER_OFF,
     KEY_REBOOT,
+    KEY_AUDIT,
     KEY_UNKNOWN
 };
 struct key_action {

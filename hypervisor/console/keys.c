@@ -20,6 +20,7 @@ static const struct {
     {'R', KEY_RESTART, "R       restart it"},
     {'P', KEY_POWER_OFF, "P       switch the machine off"},
     {'B', KEY_REBOOT, "B       reboot the machine"},
+    {'A', KEY_AUDIT, "A       count all references anew (debug builds)"},
     {'h', KEY_HELP, "h, ?    this help"},
     {'?', KEY_HELP, NULL},
 };

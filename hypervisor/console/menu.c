@@ -108,6 +108,9 @@ static void run_guest_command(enum key_command command, const struct console_ops
     case KEY_REBOOT:
         on_host(ops->reboot, "reboot");
         break;
+    case KEY_AUDIT:
+        on_host(ops->audit, "audit");
+        break;
     default:
         console_say("-- no such command; Ctrl-] h for help");
     }

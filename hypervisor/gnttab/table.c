@@ -52,13 +52,24 @@ static int frame_add(struct domain *d) {
     return 0;
 }
 
+static void frame_drop_last(struct domain *d) {
+    struct gnttab *t = &d->gnttab;
+    struct page *pg = mfn_to_page(t->frame_mfn[--t->nr_frames]);
+    heap_free(t->active[t->nr_frames]);
+    page_put_type(pg);
+    domain_free_shared_page(d, pg);
+}
+
 int gnttab_grow(struct domain *d, u32 nr) {
     int rc = 0;
     spin_lock(&d->gnttab.lock);
     if (nr > d->gnttab.max_frames)
         rc = -EINVAL;
+    u32 before = d->gnttab.nr_frames;
     while (!rc && d->gnttab.nr_frames < nr)
         rc = frame_add(d);
+    while (rc && d->gnttab.nr_frames > before)
+        frame_drop_last(d);
     spin_unlock(&d->gnttab.lock);
     return rc;
 }
@@ -83,13 +94,9 @@ void gnttab_destroy(struct domain *d) {
     while (__atomic_load_n(&t->users, __ATOMIC_SEQ_CST))
         cpu_wait(&rounds, NULL);
     gnttab_drop_maps(d);
-    for (u32 i = 0; i < t->nr_frames; i++) {
-        struct page *pg = mfn_to_page(t->frame_mfn[i]);
-        heap_free(t->active[i]);
-        page_put_type(pg);
-        domain_free_shared_page(d, pg);
-    }
-    t->nr_frames = t->max_frames = 0;
+    while (t->nr_frames)
+        frame_drop_last(d);
+    t->max_frames = 0;
 }
 
 /* --- entries --- */

@@ -45,8 +45,13 @@ static const hypercall_fn table[] = {
 };
 
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg) {
-    long rc = number < ARRAY_SIZE(table) && table[number] ? table[number](v, arg) : -ENOSYS;
+    long rc;
 
+    if (DEBUG)
+        debug_in_hypercall(true);
+    rc = number < ARRAY_SIZE(table) && table[number] ? table[number](v, arg) : -ENOSYS;
+    if (DEBUG)
+        debug_in_hypercall(false);
     if (DEBUG && rc < 0 && rc != -ERESTART)
         debug_refused(v, number, arg, rc);
     return rc;

@@ -7,6 +7,7 @@
 
 #include <pv/boot.h>
 #include <pv/console.h>
+#include <pv/debug.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
 #include <pv/trap.h>
@@ -24,6 +25,7 @@ struct record {
     enum life life; /* work_lock, but for RUNNING -> ENDED, which any CPU does */
     u32 restarts;
     bool restart_asked, destroy_asked; /* by the host menu */
+    bool audited;                      /* debug builds: after its end, before it is taken apart */
     struct spinlock store_lock;
     struct launch_store store;
 };
@@ -134,23 +136,39 @@ static void discard(struct domain *d) {
         continue;
 }
 
-static bool start(struct record *r) {
+/* NULL: r->d is there, and ready to run. Else nothing of it is left. */
+static const char *make_domain(void *arg) {
+    struct record *r = arg;
     struct domain *d = domain_create(r->guest->name, r->guest->vcpus, r->guest->memory >> PAGE_SHIFT);
     const char *why = d ? build(r, d) : "not enough memory";
 
+    if (why && d)
+        discard(d);
+    r->d = why ? NULL : d;
+    return why;
+}
+
+static void unmake_domain(void *arg) {
+    struct record *r = arg;
+
+    discard(r->d);
+    r->d = NULL;
+}
+
+static bool start(struct record *r) {
+    const struct debug_maker maker = {make_domain, unmake_domain, r};
+    const char *why = DEBUG ? debug_make(&maker) : make_domain(r);
+
     if (why) {
         printk("guest %s can't start: %s\n", r->guest->name, why);
-        if (d)
-            discard(d);
         r->life = LIFE_OVER;
         return false;
     }
-    set_scheduling(d, r->guest);
-    time_update_wallclock(d);
-    time_update_vcpu(d->vcpu[0]);
-    r->d = d;
+    set_scheduling(r->d, r->guest);
+    time_update_wallclock(r->d);
+    time_update_vcpu(r->d->vcpu[0]);
     __atomic_store_n(&r->life, LIFE_RUNNING, __ATOMIC_SEQ_CST);
-    vcpu_pause_clear(d->vcpu[0], VCPU_DOWN);
+    vcpu_pause_clear(r->d->vcpu[0], VCPU_DOWN);
     return true;
 }
 
@@ -201,8 +219,16 @@ static bool reap(struct record *r) {
     u8 code = r->d->shutdown_code;
     bool privileged = r->guest->privileged;
 
+    if (DEBUG && !r->audited)
+        debug_audit();
+    r->audited = true;
     if (!domain_destroy(r->d))
         return false;
+    if (DEBUG)
+        printk("debug: %lu frames are free after guest %s\n", heap_free_count(), r->guest->name);
+    if (DEBUG)
+        debug_audit();
+    r->audited = false;
     r->d = NULL;
     r->life = LIFE_OVER;
     printk("guest %s %s\n", r->guest->name, end_name(code));
@@ -285,6 +311,12 @@ static void menu_restart(struct domain *d) {
     end_by_menu(d, true);
 }
 
+static void menu_audit(void) {
+    if (DEBUG)
+        debug_audit();
+    printk("all references and uses are accounted for\n");
+}
+
 static void all_ready(void) {
     ready_pending = true;
     timer_set(&ready_timer, this_cpu()->id, time_now() + READY_NS);
@@ -297,6 +329,7 @@ static const struct console_ops menu_ops = {
     .restart = menu_restart,
     .power_off = platform_power_off,
     .reboot = platform_reboot,
+    .audit = DEBUG ? menu_audit : NULL,
     .all_ready = all_ready,
 };
 

@@ -100,7 +100,7 @@ static u32 take_clocks(struct page *pg, u64 n) {
 struct page *heap_alloc_pages(u32 order) {
     u32 frame;
 
-    if (order > MAX_ORDER)
+    if (order > MAX_ORDER || (DEBUG && debug_allocation_fails()))
         return NULL;
     spin_lock(&heap_lock);
     frame = take(order);
@@ -128,4 +128,30 @@ void heap_free_pages(struct page *pg, u32 order) {
 
 u64 heap_free_count(void) {
     return READ_ONCE(free_count);
+}
+
+static u64 check_list(u32 order) {
+    u32 prev = FRAME_NONE;
+    u64 n = 0;
+
+    for (u32 frame = free_list[order]; frame != FRAME_NONE; frame = frame_table[frame].next, n++) {
+        const struct page *pg = &frame_table[frame];
+
+        if (pg->count != PAGE_FREE || pg->aux != order || pg->prev != prev || frame & ((1u << order) - 1))
+            panic("free frame %x of order %u: count %lx, order %u, before it %x", frame, order, pg->count, pg->aux,
+                  pg->prev);
+        prev = frame;
+    }
+    return n << order;
+}
+
+void heap_check(void) {
+    u64 n = 0;
+
+    spin_lock(&heap_lock);
+    for (u32 order = 0; order <= MAX_ORDER; order++)
+        n += check_list(order);
+    if (n != free_count)
+        panic("%lu frames in the free lists, %lu are free", n, free_count);
+    spin_unlock(&heap_lock);
 }

@@ -66,6 +66,8 @@ void *heap_alloc(size_t size) {
     u32 class = 0;
     void *p;
 
+    if (DEBUG && debug_allocation_fails())
+        return NULL;
     while (class < NR_CLASSES && 1ul << (MIN_SHIFT + class) < size)
         class ++;
     p = class < NR_CLASSES ? alloc_small(class) : alloc_large(size);

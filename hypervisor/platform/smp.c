@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include "trampoline.h"
+#include <pv/debug.h>
 #include <pv/mm.h>
 #include <pv/x86.h>
 
@@ -66,7 +67,7 @@ static bool start_cpu(struct cpu *c) {
     prepare(c);
     apic_send_init(c->apic_id);
     platform_delay_us(20);
-    for (u32 tries = 0; tries < 2 && !here; tries++) {
+    for (u32 tries = 0; tries < 2 && !here && !(DEBUG && debug_cpu_fails(c->apic_id)); tries++) {
         apic_send_startup(c->apic_id, TRAMPOLINE_ADDRESS >> PAGE_SHIFT);
         here = wait_flag(arrived, ARRIVE_US * (tries ? 10 : 1));
     }
@@ -85,7 +86,10 @@ u32 platform_start_cpus(u32 max) {
             printk("no memory for CPU with APIC id %u", platform.cpu[i].apic_id);
             break;
         }
-        online += start_cpu(c);
+        if (start_cpu(c)) {
+            cpu_enlist(c);
+            online++;
+        }
     }
     return online;
 }

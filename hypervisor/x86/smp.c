@@ -17,6 +17,12 @@ struct cpu *this_cpu(void) {
     return ((const struct gate_const *)GATE_CONST)->cpu;
 }
 
+/* The place may have been that of a CPU which did not start; this CPU alone has looked at it. */
+static void map_stack_page(u64 va, const struct page *pg) {
+    hyp_map(va, mfn_to_maddr(page_to_mfn(pg)), PAGE_SIZE, PTE_W | PTE_NX);
+    invlpg(va);
+}
+
 /* guard | NMI stack | guard | stack, so that an overflow faults instead of writing over something. */
 static bool map_stacks(struct cpu *c) {
     u64 base = STACKS_BASE + c->id * STACK_STRIDE, nmi = base + PAGE_SIZE, stack = base + STACK_STRIDE - STACK_SIZE;
@@ -26,9 +32,9 @@ static bool map_stacks(struct cpu *c) {
 
         if (!pg || !nmi_pg)
             return false;
-        hyp_map(stack + off, mfn_to_maddr(page_to_mfn(pg)), PAGE_SIZE, PTE_W | PTE_NX);
+        map_stack_page(stack + off, pg);
         if (off < NMI_STACK_SIZE)
-            hyp_map(nmi + off, mfn_to_maddr(page_to_mfn(nmi_pg)), PAGE_SIZE, PTE_W | PTE_NX);
+            map_stack_page(nmi + off, nmi_pg);
     }
     if (DEBUG)
         debug_stack_made(stack);
@@ -71,9 +77,13 @@ struct cpu *cpu_create(u32 apic_id, u32 acpi_id) {
     memcpy(c->hyp_root, hyp_master_root, PAGE_SIZE);
     if (!gate_init_cpu(c) || !make_roots(c))
         return NULL;
+    return c;
+}
+
+void cpu_enlist(struct cpu *c) {
+    ASSERT(c->id == nr_cpus);
     cpus[nr_cpus] = c;
     __atomic_store_n(&nr_cpus, nr_cpus + 1, __ATOMIC_SEQ_CST);
-    return c;
 }
 
 void cpu_ap_main(struct cpu *c) {

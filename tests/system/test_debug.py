@@ -29,3 +29,37 @@ def test_linux(boot, launch):
     text = boot(file, "vmlinux-6.1", "linux.cpio.gz", kernel=qemu.DEBUG_KERNEL).wait_end(120)
     assert text.count("[again] READY") == 2
     assert ready_line(text, "again")[1] == 2
+
+
+def test_failing_allocations(boot, launch):
+    """Every start of the guest is tried with each of its allocations failing; then one in five that its hypercalls make. After
+    each life all memory is back."""
+    file = launch("[scarce]\nkernel = scarce.elf\ncmdline = failures=1\nmemory = 16M\nvcpus = 2\non_end = restart\n"
+                  "restart_limit = 2\n")
+    text = boot(file, "scarce.elf", append="failalloc=5 failstart audit=1", kernel=qemu.DEBUG_KERNEL).wait_end(120)
+    for life in re.findall(r"RESULT scarce: .*", text):
+        assert re.match(r"RESULT scarce: \d+ passed, 0 failed", life), "\n".join(re.findall(r"FAIL .*", text))
+    assert text.count("RESULT scarce") == 3
+    tries = re.findall(r"debug: (\d+) failed allocations at the start of a guest, nothing of them is left", text)
+    assert len(tries) == 3 and int(tries[0]) > 15 and len(set(tries)) == 1
+    left = re.findall(r"debug: (\d+) frames are free after guest scarce", text)
+    assert len(left) == 3 and len(set(left)) == 1, f"frames left after each life: {left}"
+
+
+def test_audit_by_key(boot, launch):
+    machine = boot(launch("[a]\nkernel = spin.elf\nmemory = 16M\n"), "spin.elf", kernel=qemu.DEBUG_KERNEL)
+    machine.expect(r"\[a\] work=", 30)
+    machine.key("A")
+    machine.expect(r"all references and uses are accounted for", 30)
+    machine.expect(r"\[a\] work=", 30)
+
+
+def test_cpu_that_does_not_start(boot, launch):
+    """The others go on without it, under consecutive numbers, and no guest is given to it."""
+    file = launch("".join(f"[g{i}]\nkernel = spin.elf\ncmdline = seconds=2\nmemory = 16M\n" for i in range(4)) +
+                  "[pinned]\nkernel = hello.elf\nmemory = 16M\npin = 1\n")
+    text = boot(file, "spin.elf", "hello.elf", smp=3, append="failcpu=1 audit=1", kernel=qemu.DEBUG_KERNEL).wait_end(60)
+    assert "CPU with APIC id 1 does not start (no answer)" in text and "paravane: 2 CPUs at" in text
+    for i in range(4):
+        assert f"[g{i}] RESULT spin: 1 passed" in text
+    assert "[pinned] RESULT hello: 1 passed" in text

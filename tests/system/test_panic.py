@@ -84,9 +84,13 @@ def test_stack_overflow(fault):
     ("freed", r"free memory was written to: 1234 at machine address \w+38\n", "fault_freed"),
     ("object", r"free memory was written to: 1234 at machine address \w+", "fault_object"),
     ("list", r"hypervisor/include/pv/lib\.h:\d+: DEBUG && !\(n->next->prev == n", "fault_list"),
-])
+    ("reference", r"audit: frame \w+ of domain 1 \(count \w+, type \w+\): \d+ references, \d+ found", "audit_again"),
+    ("use", r"audit: frame \w+ of domain 1 \(count \w+, type \w+\): \d+ references, \d+ found", "audit_again"),
+    ("entry", r"audit: frame \w+ is no guest's \(count 0\), and guests refer to it 1 times", "audit_again"),
+    ("lost", r"audit: domain 1: 4096 frames listed of 4097, \d+ owned of \d+", "audit_again"),
+], ids=lambda value: value if re.fullmatch(r"\w+", value) else "")
 def test_broken_invariant(fault, name, sentence, where):
-    report = report_of(fault(f"fault={name}"))
+    report = report_of(fault(f"fault={name} audit=1"))
     assert re.match(rf"paravane: PANIC on CPU 0: {sentence}", report)
     assert where in backtrace(report)
     held = re.findall(r"holds (.*), taken at (\w+)\+0x", report)

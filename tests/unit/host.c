@@ -4,6 +4,7 @@
  * may use threads, each with its own host_cpu.
  */
 #include "host.h"
+#include <pv/debug.h>
 #include <pv/mm.h>
 
 #define WEAK __attribute__((weak))
@@ -21,6 +22,7 @@ _Thread_local u32 host_cpu;
 bool host_quiet, host_preempt;
 long host_heap_budget = -1;
 long host_heap_live;
+u32 host_fail_at;
 jmp_buf *host_panic_to;
 
 static u64 kicks;
@@ -137,6 +139,41 @@ WEAK void heap_free(void *p) {
     if (p)
         __atomic_fetch_sub(&host_heap_live, 1, __ATOMIC_SEQ_CST);
     free(p);
+}
+
+/* --- what debug builds ask for --- */
+WEAK bool debug_allocation_fails(void) {
+    return host_fail_at && !--host_fail_at;
+}
+
+WEAK void debug_in_hypercall(bool in) {
+    (void)in;
+}
+WEAK void debug_refused(const struct vcpu *v, u64 number, const u64 *arg, long rc) {
+    (void)v, (void)number, (void)arg, (void)rc;
+}
+WEAK void debug_poison(void *p, size_t n) {
+    memset(p, 0x5a, n);
+}
+WEAK void debug_check_poison(const void *p, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (((const u8 *)p)[i] != 0x5a)
+            panic("free memory was written to");
+}
+WEAK void debug_poison_frames(struct page *pg, u64 n) {
+    (void)pg, (void)n;
+}
+WEAK void debug_check_frames(const struct page *pg, u64 n) {
+    (void)pg, (void)n;
+}
+WEAK void locks_may_take(const void *lock, enum lock_class of_class) {
+    (void)lock, (void)of_class;
+}
+WEAK void locks_taken(const void *lock, enum lock_class of_class, const void *where) {
+    (void)lock, (void)of_class, (void)where;
+}
+WEAK void locks_released(const void *lock) {
+    (void)lock;
 }
 
 /* --- guest memory: a guest address is a host pointer; the first page faults --- */

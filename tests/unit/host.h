@@ -28,6 +28,8 @@ u32 host_take_requests(u32 cpu);
 
 /* The heap: how many allocations succeed before all fail (-1: no limit), and how many are alive. */
 extern long host_heap_budget;
+/* The allocation that brings this to 0 fails, in the hypervisor's own heap; 0: none. */
+extern u32 host_fail_at;
 extern long host_heap_live;
 
 /* Kicks since the last host_take_kicks(), as a mask of vCPU ids. */

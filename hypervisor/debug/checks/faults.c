@@ -6,12 +6,14 @@
 #include <pv/boot.h>
 #include <pv/domain.h>
 #include <pv/mm.h>
+#include <pv/pte.h>
 #include <pv/time.h>
 
 #define DELAY_NS TIME_MS(500)
 
 static struct timer timers[2];
 static u32 partners;
+static u64 table_of_ours[512] __aligned(PAGE_SIZE);
 
 static void __attribute__((noinline)) fault_null(void) {
     volatile u64 address = 8;
@@ -103,6 +105,29 @@ static void fault_deaf(void) {
     cpu_flush_guests(BIT(1));
 }
 
+static struct page *some_frame(void) {
+    return &frame_table[domain_next(NULL)->page_list];
+}
+
+static void fault_reference(void) {
+    page_get(some_frame(), domain_next(NULL));
+}
+
+static void fault_use(void) {
+    __atomic_add_fetch(&some_frame()->type, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A guest's L4 leads to a frame of the hypervisor's. */
+static void fault_entry(void) {
+    u64 *table = mfn_to_virt(domain_next(NULL)->vcpu[0]->base);
+
+    table[500] = pte_make(virt_to_mfn(table_of_ours), PTE_P);
+}
+
+static void fault_lost(void) {
+    domain_next(NULL)->tot_pages++;
+}
+
 static u64 __attribute__((noinline)) recurse(volatile u64 *above) {
     volatile u64 room[128] = {*above};
 
@@ -119,10 +144,11 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } faults[] = {
-    {"spin", fault_spin},     {"hold", fault_hold},     {"deaf", fault_deaf},       {"null", fault_null},
-    {"assert", fault_assert}, {"double", fault_double}, {"freed", fault_freed},     {"object", fault_object},
-    {"list", fault_list},     {"locks", fault_locks},   {"stack", fault_stack},     {"order", fault_order},
-    {"second", fault_second}, {"held", fault_held},     {"release", fault_release},
+    {"reference", fault_reference}, {"use", fault_use},       {"entry", fault_entry},     {"lost", fault_lost},
+    {"spin", fault_spin},           {"hold", fault_hold},     {"deaf", fault_deaf},       {"null", fault_null},
+    {"assert", fault_assert},       {"double", fault_double}, {"freed", fault_freed},     {"object", fault_object},
+    {"list", fault_list},           {"locks", fault_locks},   {"stack", fault_stack},     {"order", fault_order},
+    {"second", fault_second},       {"held", fault_held},     {"release", fault_release},
 };
 
 /* Two CPUs go at once: each waits for the other. */

@@ -84,6 +84,7 @@ struct console_ops {
     void (*restart)(struct domain *d);
     void (*power_off)(void);
     void (*reboot)(void);
+    void (*audit)(void);     /* debug builds */
     void (*all_ready)(void); /* once: each guest created so far is ready; only after console_expect_ready() */
 };
 void console_set_ops(const struct console_ops *ops);

@@ -23,13 +23,33 @@ void debug_init(void);
 void debug_watch_cpus(void);
 
 /* --- debug builds only (hypervisor/debug/checks); call under `if (DEBUG)` --- */
-/* The guests are there: reads the options fault=, and starts what runs from time to time. */
+/* failcpu=APICID: that CPU is not to start. */
+bool debug_cpu_fails(u32 apic_id);
+/* Before there are guests: reads options. */
+void debug_init_checks(void);
+/* The guests are there: what runs from time to time, and fault=. */
 void debug_start_checks(void);
 
 /* On the way to a guest or to sleep: no lock is held, the stack has not been used to its end. */
 void debug_run_loop(void);
 /* A hypercall was refused, ERESTART excepted. The log gets the first ones and then some of each second. */
 void debug_refused(const struct vcpu *v, u64 number, const u64 *arg, long rc);
+/* Counts all references and uses anew and panics if one is wrong. No lock is held, and nothing is half done. */
+void debug_audit(void);
+/* Shall this allocation fail? */
+bool debug_allocation_fails(void);
+/* The n-th allocation of this CPU from now on fails, once; 0: none. How many are left until then. */
+void debug_fail_allocation(u64 n);
+u64 debug_allocations_left(void);
+/* What this CPU allocates now is for a guest's hypercall. */
+void debug_in_hypercall(bool in);
+/* Makes something that takes many allocations: NULL, or why not, with nothing left of it. */
+struct debug_maker {
+    const char *(*make)(void *arg);
+    void (*unmake)(void *arg);
+    void *arg;
+};
+const char *debug_make(const struct debug_maker *m);
 /* Before a lock is waited for, once it was got, and before it is released. */
 void locks_may_take(const void *lock, enum lock_class of_class);
 void locks_taken(const void *lock, enum lock_class of_class, const void *where);

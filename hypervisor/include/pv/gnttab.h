@@ -56,10 +56,14 @@ void gnttab_destroy(struct domain *d);
 /* Between taking a domain out of domain_by_id()'s reach and freeing it: waits for those who found it before. */
 void gnttab_quiesce(void);
 
-/* Makes sure that there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM. */
+/* Makes sure that there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM; then none was added. */
 int gnttab_grow(struct domain *d, u32 nr);
 /* For the domain builder: d lets `peer` map `frame` under the given reference. */
 int gnttab_seed(struct domain *d, u32 ref, domid_t peer, mfn_t frame);
+
+/* Calls fn for each frame that a mapping of d holds a reference to by itself; use: and a use as writable memory. No
+ * operation on grants may be under way. */
+void gnttab_for_each_hold(struct domain *d, void (*fn)(mfn_t m, bool use, const void *arg), const void *arg);
 
 /* The hypercall. arg: command, array, count; on -ERESTART array and count say where to go on. */
 long gnttab_op(struct vcpu *v, u32 cmd, u64 *arg);

@@ -100,6 +100,8 @@ void heap_add_range(mfn_t start, mfn_t end);
 struct page *heap_alloc_pages(u32 order);
 void heap_free_pages(struct page *pg, u32 order);
 u64 heap_free_count(void);
+/* Panics unless the free lists are whole, and hold as many frames as are said to be free. */
+void heap_check(void);
 
 /* --- references and uses --- */
 /* Takes a reference if the frame is RAM of domain d. */

@@ -96,8 +96,11 @@ void platform_delay_us(u32 us);
 /* --- other CPUs --- */
 /* Starts all CPUs listed, up to max (0: no limit), one by one; each is given 200 ms. Returns the number online. */
 u32 platform_start_cpus(u32 max);
-/* Provided by boot: a struct cpu with stack and roots (NULL: out of memory), and where an AP begins its life in C. */
+/* Provided by x86: a struct cpu with stack and roots, of the next number (NULL: out of memory); what makes it one of
+ * cpus[], once it runs: nobody waits for a CPU that did not start, or gives it work; and where an AP begins its life in
+ * C. */
 struct cpu *cpu_create(u32 apic_id, u32 acpi_id);
+void cpu_enlist(struct cpu *c);
 void cpu_ap_main(struct cpu *c) __noreturn;
 
 /* --- the end --- */
