@@ -14,6 +14,8 @@
 
 #define RETRY_NS TIME_MS(1)
 #define READY_NS TIME_MS(200)
+#define HELD_NS TIME_SEC(1)     /* so long CPUs may take to let go of an ended domain; then it is other guests */
+#define REMAINS_NS TIME_MS(100) /* between looks whether they still do */
 
 enum life { LIFE_NONE, LIFE_RUNNING, LIFE_ENDED, LIFE_OVER };
 
@@ -25,7 +27,8 @@ struct record {
     enum life life; /* work_lock, but for RUNNING -> ENDED, which any CPU does */
     u32 restarts;
     bool restart_asked, destroy_asked; /* by the host menu */
-    bool audited;                      /* debug builds: after its end, before it is taken apart */
+    u64 reaped_since;                  /* when it was first tried to take the ended domain apart; 0: not yet */
+    struct domain *remains;            /* a former life, of which others still map frames; work_lock */
     struct spinlock store_lock;
     struct launch_store store;
 };
@@ -214,21 +217,43 @@ static void end_host(u8 code) {
     platform_power_off();
 }
 
+/* All that is left of an ended domain are frames that other guests map: it need not be waited for. One former life of a
+ * guest may remain so, or a guest that restarts would leave more and more. */
+static bool leave_remains(struct record *r) {
+    const struct domain *d = r->d;
+
+    if (r->remains || d->page_list != FRAME_NONE || time_now() - r->reaped_since < HELD_NS)
+        return false;
+    printk("guest %s ended, but other guests still map %lu frames of it; they are freed once those let go\n",
+           r->guest->name, d->owned_pages);
+    r->remains = r->d;
+    return true;
+}
+
+static bool remains_are_gone(struct record *r) {
+    if (!domain_destroy(r->remains))
+        return false;
+    printk("guest %s: the frames of its former life are free\n", r->guest->name);
+    r->remains = NULL;
+    return true;
+}
+
 /* False: not yet, some CPU still has to let go of it. */
 static bool reap(struct record *r) {
     u8 code = r->d->shutdown_code;
     bool privileged = r->guest->privileged;
 
-    if (DEBUG && !r->audited)
+    if (DEBUG && !r->reaped_since)
         debug_audit();
-    r->audited = true;
-    if (!domain_destroy(r->d))
+    if (!r->reaped_since)
+        r->reaped_since = time_now();
+    if (!domain_destroy(r->d) && !leave_remains(r))
         return false;
     if (DEBUG)
         printk("debug: %lu frames are free after guest %s\n", heap_free_count(), r->guest->name);
     if (DEBUG)
         debug_audit();
-    r->audited = false;
+    r->reaped_since = 0;
     r->d = NULL;
     r->life = LIFE_OVER;
     printk("guest %s %s\n", r->guest->name, end_name(code));
@@ -272,13 +297,15 @@ static bool anything_alive(void) {
 }
 
 void launch_work(void) {
-    bool again = false;
+    bool again = false, remains = false;
 
     if (!spin_trylock(&work_lock))
         return; /* whoever has it sees what is new, or the timer does */
     for (u32 i = 0; i < plan.nr_guests; i++)
         if (READ_ONCE(records[i].life) == LIFE_ENDED)
             again |= !reap(&records[i]);
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        remains |= records[i].remains && !remains_are_gone(&records[i]);
     if (plan.nr_guests && !anything_alive()) {
         say_ready(NULL);
         printk("no guest is left, %lu KiB free\n", heap_free_count() << (PAGE_SHIFT - 10));
@@ -287,8 +314,8 @@ void launch_work(void) {
     spin_unlock(&work_lock);
     for (u32 i = 0; i < plan.nr_guests; i++)
         again |= READ_ONCE(records[i].life) == LIFE_ENDED;
-    if (again)
-        timer_set(&retry_timer, this_cpu()->id, time_now() + RETRY_NS);
+    if (again || remains)
+        timer_set(&retry_timer, this_cpu()->id, time_now() + (again ? RETRY_NS : REMAINS_NS));
 }
 
 /* --- the host menu --- */

@@ -63,3 +63,19 @@ def test_cpu_that_does_not_start(boot, launch):
     for i in range(4):
         assert f"[g{i}] RESULT spin: 1 passed" in text
     assert "[pinned] RESULT hello: 1 passed" in text
+
+
+def test_restart_while_others_map_frames(boot, launch):
+    """A guest whose frame another one maps starts again all the same; the frame is freed when it is let go."""
+    file = launch("[giver]\nkernel = holder.elf\ncmdline = give=1 seconds=1 on_end=reboot\nmemory = 16M\nrestart_limit = 1\n\n"
+                  "[holder]\nkernel = holder.elf\ncmdline = seconds=6\nmemory = 16M\n")
+    text = boot(file, "holder.elf", append="audit=1", kernel=qemu.DEBUG_KERNEL).wait_end(60)
+    events = ["[giver] GIVING", "[holder] HOLDING", "guest giver ended, but other guests still map 1 frames of it",
+              "guest giver asked for a restart", "[giver] GIVING", "[holder] LET GO"]
+    at = 0
+    for event in events:
+        at = text.find(event, at)
+        assert at >= 0, f"{event} did not come, or not in order"
+        at += len(event)
+    assert "guest giver: the frames of its former life are free" in text
+    results("\n".join(line for line in text.splitlines() if line.startswith("[holder]")), "holder")
