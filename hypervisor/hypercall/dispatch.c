@@ -8,6 +8,17 @@
 #include <xen/platform.h>
 #include <xen/sysctl.h>
 
+/* Of the control domain alone, whatever it is about. */
+static long refuse_always(struct vcpu *v, u64 *arg) {
+    (void)v, (void)arg;
+    return -EPERM;
+}
+
+static long refuse_counters(struct vcpu *v, u64 *arg) {
+    (void)v, (void)arg;
+    return -EOPNOTSUPP;
+}
+
 static const hypercall_fn table[] = {
     [__HYPERVISOR_set_trap_table] = hc_set_trap_table,
     [__HYPERVISOR_mmu_update] = hc_mmu_update,
@@ -42,6 +53,10 @@ static const hypercall_fn table[] = {
     [__HYPERVISOR_sysctl] = hc_sysctl,
     [__HYPERVISOR_domctl] = hc_domctl,
     [__HYPERVISOR_platform_op] = hc_platform_op,
+    [__HYPERVISOR_kexec_op] = refuse_always,
+    [__HYPERVISOR_hypfs_op] = refuse_always,
+    [__HYPERVISOR_arch_0] = refuse_always, /* machine checks */
+    [__HYPERVISOR_xenpmu_op] = refuse_counters,
 };
 
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg) {

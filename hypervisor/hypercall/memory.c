@@ -106,10 +106,8 @@ static long memory_map(struct vcpu *v, gva_t at) {
 
     if (copy_from_guest(&m, at, sizeof(m)))
         return -EFAULT;
-    if (m.nr_entries < 1)
-        return -EINVAL;
-    m.nr_entries = 1;
-    if (copy_to_guest(gva((u64)m.buffer.p), &ram, sizeof(ram)))
+    m.nr_entries = MIN(m.nr_entries, 1u);
+    if (copy_to_guest(gva((u64)m.buffer.p), &ram, m.nr_entries * sizeof(ram)))
         return -EFAULT;
     return copy_to_guest(at, &m, sizeof(m));
 }
@@ -134,6 +132,36 @@ static long domain_limit(struct vcpu *v, u64 cmd, gva_t at) {
     if (cmd == XENMEM_maximum_gpfn)
         return (long)d->nr_pfns - 1;
     return (long)(cmd == XENMEM_current_reservation ? d->tot_pages : d->max_pages);
+}
+
+/* What the call's structure begins with must be readable, but for two that are not looked at. */
+static long refuse(u64 cmd, gva_t at) {
+    static const s8 refused[] = {
+        /* For guests whose physical memory the hypervisor translates: */
+        [XENMEM_add_to_physmap] = -EACCES,
+        [XENMEM_add_to_physmap_batch] = -EACCES,
+        [XENMEM_remove_from_physmap] = -EACCES,
+        [XENMEM_set_pod_target] = -EINVAL,
+        [XENMEM_get_pod_target] = -EINVAL,
+        [XENMEM_access_op] = -EINVAL,
+        [XENMEM_get_vnumainfo] = -EOPNOTSUPP,
+        [XENMEM_machphys_compat_mfn_list] = -EOPNOTSUPP, /* 32-bit guests' */
+        /* The control domain's: */
+        [XENMEM_machphys_mfn_list] = -EPERM,
+        [XENMEM_machine_memory_map] = -EPERM,
+        [XENMEM_set_memory_map] = -EPERM,
+        [XENMEM_claim_pages] = -EPERM,
+        [XENMEM_reserved_device_memory_map] = -EPERM,
+        [XENMEM_acquire_resource] = -EPERM,
+    };
+    bool unread = cmd == XENMEM_machine_memory_map || cmd == XENMEM_machphys_compat_mfn_list;
+    u64 head;
+
+    if (cmd >= ARRAY_SIZE(refused) || !refused[cmd])
+        return -ENOSYS;
+    if (!unread && copy_from_guest(&head, at, sizeof(head)))
+        return -EFAULT;
+    return refused[cmd];
 }
 
 /* arg: command, structure */
@@ -161,24 +189,7 @@ long hc_memory_op(struct vcpu *v, u64 *arg) {
     case XENMEM_get_sharing_freed_pages:
     case XENMEM_get_sharing_shared_pages:
         return 0;
-    /* Guests whose physical memory the hypervisor translates only: */
-    case XENMEM_add_to_physmap:
-    case XENMEM_add_to_physmap_batch:
-    case XENMEM_remove_from_physmap:
-        return -EACCES;
-    case XENMEM_get_vnumainfo:
-        return -EOPNOTSUPP;
-    /* The control domain's: */
-    case XENMEM_machphys_mfn_list:
-    case XENMEM_machine_memory_map:
-    case XENMEM_set_memory_map:
-    case XENMEM_set_pod_target:
-    case XENMEM_get_pod_target:
-    case XENMEM_claim_pages:
-    case XENMEM_reserved_device_memory_map:
-    case XENMEM_acquire_resource:
-        return -EPERM;
     default:
-        return -ENOSYS;
+        return refuse(cmd, at);
     }
 }

@@ -18,6 +18,7 @@ static uint64_t zeros[128], ones[128];
 static struct mmuext_op exts[EXT_COUNT]; /* each command with a frame beyond memory */
 static struct vcpu_register_runstate_memory_area reserved;
 static struct sched_remote_shutdown dom77 = {.domain_id = 77};
+static struct xen_vnuma_topology_info vnuma = {.domid = DOMID_SELF};
 static struct sched_poll many = {.nr_ports = 4096};
 static struct sched_watchdog watch3 = {.id = 3, .timeout = 9}, watch2 = {.id = 2, .timeout = 9}, watch_new = {0, 900},
                              watch_stop1 = {1, 0}, watch_stop2 = {2, 0};
