@@ -14,7 +14,8 @@ static long refuse_always(struct vcpu *v, u64 *arg) {
     return -EPERM;
 }
 
-static long refuse_counters(struct vcpu *v, u64 *arg) {
+/* For kinds of guests, or machines, that are not built for. */
+static long refuse_unsupported(struct vcpu *v, u64 *arg) {
     (void)v, (void)arg;
     return -EOPNOTSUPP;
 }
@@ -53,10 +54,12 @@ static const hypercall_fn table[] = {
     [__HYPERVISOR_sysctl] = hc_sysctl,
     [__HYPERVISOR_domctl] = hc_domctl,
     [__HYPERVISOR_platform_op] = hc_platform_op,
+    [__HYPERVISOR_xenoprof_op] = refuse_always,
     [__HYPERVISOR_kexec_op] = refuse_always,
     [__HYPERVISOR_hypfs_op] = refuse_always,
-    [__HYPERVISOR_arch_0] = refuse_always, /* machine checks */
-    [__HYPERVISOR_xenpmu_op] = refuse_counters,
+    [__HYPERVISOR_arch_0] = refuse_always,      /* machine checks */
+    [__HYPERVISOR_arch_1] = refuse_unsupported, /* shadow paging */
+    [__HYPERVISOR_xenpmu_op] = refuse_unsupported,
 };
 
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg) {

@@ -71,7 +71,7 @@ long hc_xen_version(struct vcpu *v, u64 *arg) {
     case XENVER_guest_handle:
         return put(arg[1], v->domain->handle, sizeof(v->domain->handle));
     case XENVER_commandline:
-        return put_text(arg[1], v->domain->privileged ? boot_info.command_line : "", sizeof(xen_commandline_t));
+        return put_text(arg[1], v->domain->privileged ? boot_info.command_line : "<denied>", sizeof(xen_commandline_t));
     case XENVER_build_id:
         return v->domain->privileged ? -ENODATA : -EPERM;
     default:

@@ -300,6 +300,8 @@ static void questions(void **state) {
         {XENMEM_maximum_ram_page, MM_FRAMES - 1},
         {XENMEM_machine_memory_map, -EPERM},
         {XENMEM_claim_pages, -EPERM},
+        {XENMEM_machphys_mfn_list, -EPERM},
+        {XENMEM_reserved_device_memory_map, -EPERM},
         {XENMEM_set_memory_map, -EPERM},
         {XENMEM_add_to_physmap, -EACCES},
         {XENMEM_get_vnumainfo, -EOPNOTSUPP},
@@ -314,6 +316,8 @@ static void questions(void **state) {
     memcpy(args, &self, sizeof(self));
     assert_int_equal(call(XENMEM_current_reservation), d->tot_pages);
     assert_int_equal(call(XENMEM_maximum_reservation), 300);
+    d->nr_pfns = 77;
+    assert_int_equal(call(XENMEM_maximum_gpfn), 76);
     memcpy(args, &theirs, sizeof(theirs));
     assert_int_equal(call(XENMEM_current_reservation), -EPERM);
 }

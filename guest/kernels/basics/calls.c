@@ -23,7 +23,8 @@ static struct sched_poll many = {.nr_ports = 4096};
 static struct sched_watchdog watch3 = {.id = 3, .timeout = 9}, watch2 = {.id = 2, .timeout = 9}, watch_new = {0, 900},
                              watch_stop1 = {1, 0}, watch_stop2 = {2, 0};
 static struct callback_register cb1 = {.type = 1}, cb6 = {.type = 6}, cb9 = {.type = 9};
-static uint32_t compat6[32] = {6}, compat9[32] = {9, 0xffffffff, 0xffffffff}, compat77[32] = {77};
+static uint32_t compat5[32] = {EVTCHNOP_status, DOMID_SELF}, compat6[32] = {6},
+                compat9[32] = {9, 0xffffffff, 0xffffffff}, compat77[32] = {77};
 static struct physdev_set_iobitmap bitmap_long = {.nr_ports = 65537};
 static struct xennmi_callback noncanon = {.handler_address = 1UL << 63};
 static struct trap_info trapnc[2] = {{.vector = 77, .address = 1UL << 63}};

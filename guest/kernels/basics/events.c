@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Event channels: the kinds of binding, masks at every level, status and close, callbacks.
+ * Event channels: the kinds of binding, masks at every level, status and close, callbacks. Through the SDK it shows
+ * EVTCHNOP_bind_ipi, EVTCHNOP_bind_virq, EVTCHNOP_alloc_unbound, EVTCHNOP_bind_interdomain, EVTCHNOP_unmask,
+ * EVTCHNOP_send and EVTCHNOP_close.
  */
 #include "basics.h"
 

@@ -29,9 +29,52 @@ static void check_update(void) {
     test_check("pt.partial", done == 1 && !*entry, "done %u entry 0x%lx", done, *entry);
     req[0] = (struct mmu_update){(pfn_to_mfn(5) << PAGE_SHIFT) | MMU_MACHPHYS_UPDATE, 5};
     test_equal("pt.machphys_update", hv_mmu_update(req, 1, &done, DOMID_SELF), 0);
+    req[0] = (struct mmu_update){virt_to_machine(entry) | MMU_PT_UPDATE_NO_TRANSLATE, pte};
+    test_equal("pt.no_translate", hv_mmu_update(req, 1, &done, DOMID_SELF), 0);
+    test_equal("pt.no_translated", (long)(*entry & PTE_MFN_MASK), (long)(pte & PTE_MFN_MASK));
     test_equal("pt.none", hv_mmu_update(req, 0, &done, DOMID_SELF), 0);
     page_free(page);
     page_free(other);
+}
+
+/* What frames may not be mapped for, told apart. */
+static void check_refused_frames(void) {
+    uint64_t *l1 = page_alloc(), *l2 = page_alloc(), *page = page_alloc();
+    const uint64_t hole = 0xffffffUL << PAGE_SHIFT, foreign = 0x100UL << PAGE_SHIFT; /* the first MiB is no guest's */
+
+    page_protect(l1);
+    page_protect(l2);
+    mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(l1));
+    mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2));
+    test_equal("pt.table_writable", pt_write(&l1[0], virt_to_machine(l1) | PTE_KERNEL), -XEN_EBUSY);
+    test_equal("pt.foreign", pt_write(&l1[0], foreign | PTE_KERNEL_RO), -XEN_EBUSY);
+    test_equal("pt.writable_as_table", pt_write(&l2[0], virt_to_machine(page) | PTE_TABLE), -XEN_EINVAL);
+    test_equal("pt.foreign_as_table", pt_write(&l2[0], foreign | PTE_TABLE), -XEN_EINVAL);
+    test_equal("pt.table_of_other_level", mmuext(MMUEXT_PIN_L3_TABLE, virt_to_mfn(l1)), -XEN_EINVAL);
+    test_equal("pt.upper", pt_write(&l2[0], virt_to_machine(l1) | PTE_TABLE), 0);
+    test_equal("pt.upper_pse", pt_write(&l2[0], virt_to_machine(l1) | PTE_TABLE | PTE_PSE), -XEN_EINVAL);
+    test_equal("pt.upper_global", pt_write(&l2[0], virt_to_machine(l1) | PTE_TABLE | PTE_G), -XEN_EINVAL);
+    test_equal("pt.upper_uncached", pt_write(&l2[0], virt_to_machine(l1) | PTE_TABLE | PTE_PCD), -XEN_EINVAL);
+    if (!is_privileged()) {
+        test_equal("pt.hole", pt_write(&l1[0], hole | PTE_KERNEL), -XEN_EPERM);
+        test_equal("pt.uncached", pt_write(&l1[0], virt_to_machine(page) | PTE_KERNEL | PTE_PCD), -XEN_EINVAL);
+    }
+    mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(l2));
+    mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(l1));
+}
+
+static void check_other_domain(void) {
+    void *page = page_alloc();
+    const uint64_t pte = virt_to_machine(page) | PTE_KERNEL;
+
+    test_equal("va_other.self",
+               hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, SCRATCH_VA, pte, UVMF_INVLPG, DOMID_SELF), 0);
+    test_equal("va_other.mapped", (long)(*pt_entry(SCRATCH_VA, 1) & PTE_MFN_MASK), (long)virt_to_machine(page));
+    test_equal("va_other.nobody",
+               hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, SCRATCH_VA, pte, UVMF_INVLPG, DOMID_COW),
+               -XEN_ESRCH);
+    pt_unmap(SCRATCH_VA);
+    page_free(page);
 }
 
 static void check_pinning(void) {
@@ -199,6 +242,8 @@ static void check_writes_by_trap(void) {
 
 void check_page_tables(void) {
     check_update();
+    check_refused_frames();
+    check_other_domain();
     check_pinning();
     check_roots();
     check_pages();

@@ -5,6 +5,10 @@
  */
 #include "basics.h"
 
+#include <xen/nmi.h>
+
+extern unsigned long entry_exceptions[32]; /* the SDK's */
+
 static void check_runstate(void) {
     static struct vcpu_runstate_info live, copy;
     struct vcpu_register_runstate_memory_area area;
@@ -26,6 +30,52 @@ static void check_questions(void) {
     test_equal("vcpu.is_up", hv_vcpu_op(VCPUOP_is_up, 0, NULL), 1);
     test_equal("vcpu.is_up_beyond", hv_vcpu_op(VCPUOP_is_up, 4000, NULL), -XEN_ENOENT);
     test_equal("vcpu.unknown_op", hv_vcpu_op(77, 0, NULL), -XEN_ENOSYS);
+}
+
+static void check_time_area(void) {
+    static struct vcpu_time_info time;
+    struct vcpu_register_time_memory_area area = {.addr.v = (void *)&time};
+
+    test_equal("vcpu.time_area", hv_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &area), 0);
+    clock_sleep(5 * MILLISECOND);
+    test_check("vcpu.time_area_filled", time.version && !(time.version & 1) && time.tsc_to_system_mul, "version %u",
+               time.version);
+    test_equal("vcpu.time_area_same", time.tsc_to_system_mul, cpu_this()->info->time.tsc_to_system_mul);
+}
+
+static unsigned nmis;
+
+static bool on_nmi(struct regs *regs) {
+    (void)regs;
+    nmis++;
+    return true;
+}
+
+/* Both ways to ask for them, and to have one sent. It comes with events masked, too. */
+static void check_nmi(void) {
+    struct xennmi_callback old = {.handler_address = entry_exceptions[TRAP_NMI]};
+    struct callback_register new = {.type = CALLBACKTYPE_nmi, .address = entry_exceptions[TRAP_NMI]};
+    bool enabled;
+
+    trap_set_handler(TRAP_NMI, on_nmi);
+    test_equal("nmi.register", hypercall2(__HYPERVISOR_nmi_op, XENNMI_register_callback, ARG(&old)), 0);
+    test_equal("nmi.send", hv_vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
+    test_equal("nmi.came", nmis, 1);
+    test_equal("nmi.unregister", hypercall2(__HYPERVISOR_nmi_op, XENNMI_unregister_callback, 0), 0);
+    test_equal("nmi.callback", hv_callback_op(CALLBACKOP_register, &new), 0);
+    enabled = events_disable();
+    test_equal("nmi.send_masked", hv_vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
+    test_equal("nmi.came_masked", nmis, 2);
+    events_restore(enabled);
+    hypercall2(__HYPERVISOR_nmi_op, XENNMI_unregister_callback, 0);
+    trap_set_handler(TRAP_NMI, NULL);
+}
+
+/* A word about an end that is to come; what this kernel says at its end is the same. */
+static void check_shutdown_code(void) {
+    struct sched_shutdown op = {.reason = SHUTDOWN_poweroff};
+
+    test_equal("sched.shutdown_code", hv_sched_op(SCHEDOP_shutdown_code, &op), 0);
 }
 
 static void check_info(void) {
@@ -51,5 +101,8 @@ static void check_info(void) {
 void check_vcpu(void) {
     check_questions();
     check_runstate();
+    check_time_area();
+    check_nmi();
+    check_shutdown_code();
     check_info();
 }

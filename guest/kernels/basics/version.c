@@ -5,6 +5,8 @@
 #include "basics.h"
 
 static void check_questions(void) {
+    static xen_commandline_t text;
+    xen_domain_handle_t handle;
     xen_extraversion_t extra = "";
     xen_compile_info_t compile = {0};
     xen_capabilities_info_t caps = "";
@@ -25,6 +27,10 @@ static void check_questions(void) {
                "0x%x", features.submap);
     features.submap_idx = 77;
     test_equal("version.features_bad_index", hv_xen_version(XENVER_get_features, &features), -XEN_EINVAL);
+    test_equal("version.changeset", hv_xen_version(XENVER_changeset, text), 0);
+    test_equal("version.handle", hv_xen_version(XENVER_guest_handle, handle), 0);
+    test_equal("version.commandline", hv_xen_version(XENVER_commandline, text), 0);
+    test_check("version.commandline_denied", is_privileged() || !strcmp(text, "<denied>"), "\"%s\"", text);
     test_equal("version.pagesize", hv_xen_version(XENVER_pagesize, NULL), 4096);
     test_equal("version.bad_subop", hv_xen_version(99, NULL), -XEN_ENOSYS);
 }

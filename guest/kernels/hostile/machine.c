@@ -154,7 +154,8 @@ static void attack_console(void) {
 /* Buffers large enough for any of these structures, with no valid interface version. */
 static void attack_control(void) {
     static uint64_t op[64];
-    static const unsigned calls[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl, __HYPERVISOR_platform_op};
+    static const unsigned calls[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl, __HYPERVISOR_platform_op,
+                                     __HYPERVISOR_dm_op};
     unsigned worked = 0;
 
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)

@@ -4,6 +4,8 @@
  */
 #include "hostile.h"
 
+#include <xen/physdev.h>
+
 static void attack_memory(void) {
     domid_t self = DOMID_SELF, other = 0x7fe0;
     long max = hv_memory_op(XENMEM_maximum_reservation, &self), now = hv_memory_op(XENMEM_current_reservation, &self);
@@ -66,6 +68,7 @@ static void attack_events(void) {
     event_close((unsigned)port);
     attack_events_of_others();
     refused("event.pirq", hv_event_channel_op(EVTCHNOP_bind_pirq, &pirq));
+    refused("event.free_pirq", hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_get_free_pirq, ARG(&pirq)));
     refused("event.virq_vcpu", event_bind_virq(VIRQ_TIMER, ~0U));
     refused("event.virq_number", event_bind_virq(~0U, 0));
 }

@@ -2,7 +2,7 @@
 /*
  * Background: a second vCPU shares the first one's page tables, and must see its changes when told to.
  * Scenario: bring up all vCPUs (or `vcpus=N`), events between them, shared counters, TLB shootdown, moving
- *   an event channel, and taking a vCPU down and up again.
+ *   an event channel, and taking a vCPU down (VCPUOP_down) and up again.
  * Good: PASS lines. Bad: FAIL; a hang means a lost event or wake-up. With one vCPU all is skipped.
  */
 #include <sdk/sdk.h>

@@ -4,6 +4,7 @@
  * Scenario: the same pieces of user code on each arrangement of roots: kernel and user base the same; a user
  *   base with the same low half (as Linux does); one whose low half differs; one with pages in its upper
  *   half. In each: system calls, interrupts, faults, events, and what user code must not reach.
+ *   (Shows hv_iret, which is the SDK's way into user code and back.)
  * Good: PASS lines; SKIP where the hypervisor does not separate what shares a root. Bad: FAIL, or the end.
  */
 #include <sdk/sdk.h>
