@@ -24,7 +24,7 @@ AGAIN = {"on_end": "restart", "on_crash": "restart", "restart_limit": "none"}
 
 
 def linux(name, kind, version, options, **keys):
-    return Guest(name, kind, r"READY|RESULT stress: \d+ passed, 0 failed|PASS", 900, kernel=f"vmlinux-{version}",
+    return Guest(name, kind, r"READY|RESULT stress: \d+ passed, 0 failed|PASS", 1800, kernel=f"vmlinux-{version}",
                  ramdisk="linux.cpio.gz", cmdline=f"console=hvc0 quiet panic=1 paravane.name={name} {options}", **AGAIN,
                  **keys)
 
@@ -41,28 +41,28 @@ def stressed():
 
 
 def misbehaving():
-    result = [sdk(f"fuzz{i}", "fuzzing kernel", "fuzz", "seed=clock seconds=30", r"fuzz: seed=|RESULT", 300,
+    result = [sdk(f"fuzz{i}", "fuzzing kernel", "fuzz", "seed=clock seconds=30", r"fuzz: seed=|RESULT", 600,
                   vcpus=1 + i % 3, **AGAIN) for i in range(1, 6)]
-    result += [sdk(f"hostile{i}", "hostile kernel", "hostile", "", r"PASS|RESULT", 300, "32M", vcpus=2, **AGAIN)
+    result += [sdk(f"hostile{i}", "hostile kernel", "hostile", "", r"PASS|RESULT", 600, "32M", vcpus=2, **AGAIN)
                for i in range(1, 3)]
-    result += [sdk(f"end-{name}"[:31], "hostile kernel that has to be ended", "hostile", f"attack={name}", "ATTACK", 300,
+    result += [sdk(f"end-{name}"[:31], "hostile kernel that has to be ended", "hostile", f"attack={name}", "ATTACK", 600,
                    crashes=True, cap=2, **AGAIN) for name in ENDINGS]
     return result
 
 
 def restarting():
-    return [sdk("crash", "kernel that crashes", "crash", "", "crash: shutdown", 300, crashes=True, cap=5, **AGAIN),
-            sdk("nohandler", "kernel that crashes", "crash", "how=nohandler", "crash: nohandler", 300, crashes=True, cap=5,
+    return [sdk("crash", "kernel that crashes", "crash", "", "crash: shutdown", 600, crashes=True, cap=5, **AGAIN),
+            sdk("nohandler", "kernel that crashes", "crash", "how=nohandler", "crash: nohandler", 600, crashes=True, cap=5,
                 **AGAIN),
-            sdk("rebooter", "kernel that reboots", "rebooter", "", "rebooter: rebooting", 300, cap=10, **AGAIN),
-            sdk("smp", "well-behaved kernel", "smp", "", "RESULT", 300, vcpus=3, **AGAIN),
-            sdk("usermode", "well-behaved kernel", "usermode", "", "RESULT", 300, **AGAIN),
-            sdk("tables", "well-behaved kernel", "basics", "only=page_tables", "RESULT", 300, **AGAIN)]
+            sdk("rebooter", "kernel that reboots", "rebooter", "", "rebooter: rebooting", 600, cap=10, **AGAIN),
+            sdk("smp", "well-behaved kernel", "smp", "", "RESULT", 600, vcpus=3, **AGAIN),
+            sdk("usermode", "well-behaved kernel", "usermode", "", "RESULT", 600, **AGAIN),
+            sdk("tables", "well-behaved kernel", "basics", "only=page_tables", "RESULT", 600, **AGAIN)]
 
 
 def watching():
-    result = [sdk(f"witness{i}", "witness", "witness", "period=10", r"work=[1-9]", 120, vcpus=i) for i in (1, 2)]
-    return result + [sdk(f"small{i}", "small witness", "witness", "period=20 pages=16 idle=500", r"work=[1-9]", 120, "8M")
+    result = [sdk(f"witness{i}", "witness", "witness", "period=10", r"work=[1-9]", 300, vcpus=i) for i in (1, 2)]
+    return result + [sdk(f"small{i}", "small witness", "witness", "period=20 pages=16 idle=500", r"work=[1-9]", 300, "8M")
                      for i in range(1, SMALL + 1)]
 
 

@@ -6,7 +6,7 @@
  * of them, trapped page-table writes, privileged instructions, ports, MSRs, wild iret frames, random bytes run as user
  * code. They share 128 frames, which become memory, tables and descriptors in turn. One more vCPU, if there is one, is
  * never started: contexts and areas are tried on it. What the kernel itself lives on (its memory, stacks, timers) it
- * spares, and what it must have it puts back. A watchdog of the hypervisor ends it if it falls silent for 60 seconds.
+ * spares, and what it must have it puts back. A watchdog of the hypervisor ends it if it falls silent for 120 seconds.
  *   A seed gives each vCPU the same sequence; how they interleave is left to chance.
  * Good: RESULT with no failures, and what was done in INFO lines. Bad: FAIL fuzz.progress, a vCPU that stands still,
  *   which this kernel's own actions never cause; the domain ended by the hypervisor; anything happening to others.
@@ -15,8 +15,8 @@
 
 const char kernel_name[] = "fuzz";
 
-#define SILENCE (30 * SECOND)
-#define WATCHDOG 60 /* seconds */
+#define SILENCE (60 * SECOND)
+#define WATCHDOG 120 /* seconds */
 
 unsigned nr_fuzzers;
 
