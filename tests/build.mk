@@ -23,7 +23,7 @@ packages:
 	@scripts/deps build run test
 
 check-unit: packages
-	@$(MAKE) --no-print-directory -k -j$$(nproc) --output-sync=target unit
+	@$(MAKE) --no-print-directory -k -j$$(nproc) --output-sync=target unit check-threads
 
 check-tools: packages tools
 	@$(PYTEST) tests/tools

@@ -146,8 +146,8 @@ bool domain_set_m2p(struct domain *d, mfn_t m, pfn_t p) {
 void page_release(struct page *pg) {
     struct domain *d = page_owner(pg);
 
-    ASSERT(!(pg->type & (TYPE_USES | TYPE_ZOMBIE)) && !(pg->count & PAGE_ALLOCATED));
-    if (d && !(pg->count & PAGE_SHARED)) {
+    ASSERT(!(READ_ONCE(pg->type) & (TYPE_USES | TYPE_ZOMBIE)) && !(READ_ONCE(pg->count) & PAGE_ALLOCATED));
+    if (d && !(READ_ONCE(pg->count) & PAGE_SHARED)) {
         spin_lock(&d->page_lock);
         unlink_page(d, pg);
         spin_unlock(&d->page_lock);

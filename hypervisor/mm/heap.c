@@ -12,7 +12,7 @@ static u64 free_count;
 static void push(u32 frame, u32 order) {
     struct page *pg = &frame_table[frame];
 
-    pg->count = PAGE_FREE;
+    WRITE_ONCE(pg->count, PAGE_FREE);
     pg->aux = order;
     pg->prev = FRAME_NONE;
     pg->next = free_list[order];
@@ -30,11 +30,11 @@ static void unlink(u32 frame, u32 order) {
         free_list[order] = pg->next;
     if (pg->next != FRAME_NONE)
         frame_table[pg->next].prev = pg->prev;
-    pg->count = 0;
+    WRITE_ONCE(pg->count, 0);
 }
 
 static bool buddy_is_free(u64 buddy, u32 order) {
-    return buddy < frame_table_max && mfn_valid(mfn(buddy)) && frame_table[buddy].count == PAGE_FREE &&
+    return buddy < frame_table_max && mfn_valid(mfn(buddy)) && READ_ONCE(frame_table[buddy].count) == PAGE_FREE &&
            frame_table[buddy].aux == order;
 }
 
@@ -83,6 +83,15 @@ static u32 take(u32 order) {
     return frame;
 }
 
+/* Nobody's frame, and without references. Word by word: page_get() may look at it, in vain, at any time. */
+static void reset(struct page *pg, u64 type, u32 aux) {
+    WRITE_ONCE(pg->count, 0);
+    WRITE_ONCE(pg->type, type);
+    WRITE_ONCE(pg->owner, 0);
+    pg->next = pg->prev = FRAME_NONE;
+    WRITE_ONCE(pg->aux, aux);
+}
+
 /* The frames' youngest clock; their type words become what they are for frames in use: no type, no uses. */
 static u32 take_clocks(struct page *pg, u64 n) {
     u32 now = tlb_clock_now(), latest = (u32)pg->type;
@@ -92,7 +101,7 @@ static u32 take_clocks(struct page *pg, u64 n) {
 
         if (now - clock < now - latest)
             latest = clock;
-        pg[i] = (struct page){.next = FRAME_NONE, .prev = FRAME_NONE, .aux = clock};
+        reset(pg + i, 0, clock);
     }
     return latest;
 }
@@ -117,7 +126,7 @@ void heap_free_pages(struct page *pg, u32 order) {
     u32 clock = tlb_clock_now();
 
     for (u64 i = 0; i < 1ul << order; i++)
-        pg[i] = (struct page){.type = clock, .next = FRAME_NONE, .prev = FRAME_NONE};
+        reset(pg + i, clock, 0);
     if (DEBUG)
         debug_poison_frames(pg, 1ul << order);
     spin_lock(&heap_lock);

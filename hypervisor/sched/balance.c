@@ -26,9 +26,9 @@ void sched_init(void) {
 
 struct queue *sched_lock_entity(const struct sched_entity *e) {
     for (;;) {
-        u32 cpu = READ_ONCE(e->cpu);
+        u32 cpu = __atomic_load_n(&e->cpu, __ATOMIC_ACQUIRE);
         spin_lock(&queues[cpu].lock);
-        if (READ_ONCE(e->cpu) == cpu)
+        if (__atomic_load_n(&e->cpu, __ATOMIC_ACQUIRE) == cpu)
             return &queues[cpu];
         spin_unlock(&queues[cpu].lock);
     }

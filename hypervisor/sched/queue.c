@@ -111,7 +111,8 @@ void queue_move(struct queue *from, struct queue *to, u32 to_cpu, struct sched_e
     u64 v = queue_join_vtime(to);
     e->vruntime = v - (u64)lag_clamp(e, (s64)(v - e->vruntime), LAG_MAX_MOVE);
     e->deadline = e->vruntime + rest;
-    WRITE_ONCE(e->cpu, to_cpu);
+    /* Whoever locks the other queue because of this sees that the entity has left its old one. */
+    __atomic_store_n(&e->cpu, to_cpu, __ATOMIC_RELEASE);
     queue_insert(to, e);
 }
 

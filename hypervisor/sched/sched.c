@@ -109,7 +109,7 @@ static void wake(struct sched_entity *e, u64 request, u64 now) {
             if (there)
                 put_in(q, e, request, now);
             else
-                WRITE_ONCE(e->cpu, target);
+                __atomic_store_n(&e->cpu, target, __ATOMIC_RELEASE);
         } else {
             there = true; /* somebody else woke it, or it is gone */
         }
@@ -323,7 +323,7 @@ static bool must_move(const struct sched_entity *e, u32 cpu) {
 
 static void move_to(struct sched_entity *e, u32 target, u64 now) {
     take_out(sched_queue(e->cpu), e, SCHED_SLEEPING, now);
-    WRITE_ONCE(e->cpu, target);
+    __atomic_store_n(&e->cpu, target, __ATOMIC_RELEASE);
     put_in(sched_queue(target), e, SCHED_SLICE, now);
 }
 

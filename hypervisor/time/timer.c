@@ -83,9 +83,9 @@ static void heap_insert(struct timer_queue *q, struct timer *t) {
 /* Locks the queue a timer belongs to, which may change until its lock is held. */
 static struct timer_queue *timer_lock_queue(const struct timer *t) {
     for (;;) {
-        u32 cpu = READ_ONCE(t->cpu);
+        u32 cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
         spin_lock(&queues[cpu].lock);
-        if (READ_ONCE(t->cpu) == cpu)
+        if (__atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE) == cpu)
             return &queues[cpu];
         spin_unlock(&queues[cpu].lock);
     }
@@ -104,7 +104,8 @@ void timer_set(struct timer *t, u32 cpu, u64 expires_ns) {
             heap_remove(q, t);
         if (t->cpu == cpu)
             break;
-        WRITE_ONCE(t->cpu, cpu);
+        /* Whoever locks the other queue because of this sees that the timer has left its old one. */
+        __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELEASE);
         spin_unlock(&q->lock);
     }
     t->expires = expires_ns;

@@ -40,6 +40,25 @@ $(foreach t,$(UNIT_NAMES),$(eval $(call unit_rules,$(t))))
 model: $(UNIT_DIR)/test_hc_model
 	@$(UNIT_ENV) MODEL_SEEDS=$(or $(SEEDS),20) MODEL_STEPS=$(or $(STEPS),20000) MODEL_FIRST=$(or $(FIRST),1) $<
 
+# `make check-threads`: the tests that use threads, under ThreadSanitizer.
+THREAD_NAMES := hc_threads mm_threads evtchn console_ring timer
+THREAD_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -fsanitize=thread --param tsan-distinguish-volatile=1 -Wno-tsan
+
+.PHONY: check-threads $(THREAD_NAMES:%=threads-%)
+check-threads: $(THREAD_NAMES:%=threads-%)
+
+define thread_rules
+$(UNIT_DIR)/threads_$(1): tests/unit/test_$(1).c tests/unit/host.c tests/unit/tsan_volatile.c $(call unit_sources,$(1)) \
+    $(UNIT_HEADERS)
+	@mkdir -p $(UNIT_DIR)
+	$(Q)gcc $(THREAD_CFLAGS) -o $$@ tests/unit/test_$(1).c tests/unit/host.c tests/unit/tsan_volatile.c \
+	    $(call unit_sources,$(1)) -lcmocka
+
+threads-$(1): $(UNIT_DIR)/threads_$(1)
+	@TSAN_OPTIONS=halt_on_error=1 $$< >$$<.log 2>&1; rc=$$$$?; echo "== threads_$(1)"; cat $$<.log; exit $$$$rc
+endef
+$(foreach t,$(THREAD_NAMES),$(eval $(call thread_rules,$(t))))
+
 # `make coverage`: lines and branches of the hypervisor that these tests reach, into docs/coverage.md.
 COVERAGE_DIR := $(BUILD)/coverage
 COVERAGE_CFLAGS := $(filter-out -fsanitize% -fno-sanitize% -O1,$(UNIT_CFLAGS)) -O0 -fprofile-instr-generate -fcoverage-mapping

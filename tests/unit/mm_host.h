@@ -50,10 +50,10 @@ static inline u64 mm_pte(mfn_t m, u64 flags) {
     return pte_make(m, flags);
 }
 static inline u32 mm_refs(mfn_t m) {
-    return (u32)(mfn_to_page(m)->count & PAGE_REFS);
+    return (u32)(READ_ONCE(mfn_to_page(m)->count) & PAGE_REFS);
 }
 static inline u32 mm_uses(mfn_t m) {
-    return (u32)(mfn_to_page(m)->type & TYPE_USES);
+    return (u32)(READ_ONCE(mfn_to_page(m)->type) & TYPE_USES);
 }
 
 /* An address space for vCPU 0, as kernel base and current on CPU 0; l[4] .. l[1] are its tables. */

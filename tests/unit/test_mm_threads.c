@@ -61,7 +61,7 @@ static void *mover(void *arg) {
                 if (i % 4 == 1)
                     domain_attach_page(d, pg + k);
                 else
-                    __atomic_add_fetch(&conflicts, d->owned_pages > 100, __ATOMIC_SEQ_CST);
+                    __atomic_add_fetch(&conflicts, READ_ONCE(d->owned_pages) > 100, __ATOMIC_SEQ_CST);
             }
             domain_release_page(d, pg + k);
             page_put(pg + k);

@@ -19,8 +19,9 @@ static void on_timer(void *arg) {
     struct timer *t = arg;
     u32 i = (u32)(t - timers);
     __atomic_fetch_add(&fired[i], 1, __ATOMIC_SEQ_CST);
-    if (nr_order < ARRAY_SIZE(order))
-        order[nr_order++] = i;
+    u32 at = __atomic_fetch_add(&nr_order, 1, __ATOMIC_SEQ_CST);
+    if (at < ARRAY_SIZE(order))
+        order[at] = i;
 }
 
 static int setup(void **state) {
