@@ -29,8 +29,6 @@ struct record {
     bool restart_asked, destroy_asked; /* by the host menu */
     u64 reaped_since;                  /* when it was first tried to take the ended domain apart; 0: not yet */
     struct domain *remains;            /* a former life, of which others still map frames; work_lock */
-    struct spinlock store_lock;
-    struct launch_store store;
 };
 
 static struct launch_plan plan;
@@ -67,38 +65,18 @@ static void report(void *arg, const struct launch_problem *problem) {
     printk("%s\n", text);
 }
 
-/* --- the store --- */
-
-static int read_store(void *arg, const char *path, char *value, size_t size) {
-    const struct record *r = arg;
-
-    if (!strcmp(path, "domid"))
-        return snprintf(value, size, "%u", r->d->id);
-    if (!strcmp(path, "name"))
-        return snprintf(value, size, "%s", r->guest->name);
-    return -1;
-}
-
-static void serve_store(struct domain *d, u32 port, void *arg) {
-    struct record *r = arg;
-    bool answered;
-
-    spin_lock(&r->store_lock);
-    answered = launch_store_serve(&r->store, mfn_to_virt(d->ring_mfn[1]), read_store, r);
-    spin_unlock(&r->store_lock);
-    if (answered)
-        evtchn_raise_host(d, port);
-}
-
 /* --- starting one --- */
+
+static u32 index_of(const struct record *r) {
+    return (u32)(r - records);
+}
 
 static const char *connect(struct record *r, struct domain *d, struct start_info *si) {
     u32 console = 0, store = 0;
 
     if (console_guest_attach(r->gc, d, mfn_to_virt(d->ring_mfn[0]), &console))
         return "its console can't be attached";
-    memset(&r->store, 0, sizeof(r->store));
-    if (evtchn_bind_host(d, serve_store, r, &store))
+    if (store_attach(index_of(r), d, &store))
         return "its store can't be attached";
     si->console.domU.evtchn = console;
     si->store_evtchn = store;
@@ -133,7 +111,8 @@ static const char *build(struct record *r, struct domain *d) {
     return why ? why : connect(r, d, req.start_info);
 }
 
-static void discard(struct domain *d) {
+static void discard(const struct record *r, struct domain *d) {
+    store_detach(index_of(r));
     WRITE_ONCE(d->dying, true);
     while (!domain_destroy(d))
         continue;
@@ -146,7 +125,7 @@ static const char *make_domain(void *arg) {
     const char *why = d ? build(r, d) : "not enough memory";
 
     if (why && d)
-        discard(d);
+        discard(r, d);
     r->d = why ? NULL : d;
     return why;
 }
@@ -154,7 +133,7 @@ static const char *make_domain(void *arg) {
 static void unmake_domain(void *arg) {
     struct record *r = arg;
 
-    discard(r->d);
+    discard(r, r->d);
     r->d = NULL;
 }
 
@@ -247,6 +226,7 @@ static bool reap(struct record *r) {
         debug_audit();
     if (!r->reaped_since)
         r->reaped_since = time_now();
+    store_detach(index_of(r));
     if (!domain_destroy(r->d) && !leave_remains(r))
         return false;
     if (DEBUG)
@@ -438,9 +418,9 @@ void launch_boot(void) {
         plan_single();
     else
         printk("no boot module: expected a kernel, or a launch file (NAME.launch) and the modules it names\n");
+    store_plan(&plan);
     for (u32 i = 0; i < plan.nr_guests; i++) {
         records[i].guest = &plan.guests[i];
-        spin_init(&records[i].store_lock, LOCK_STORE);
         records[i].gc = console_guest_create(plan.guests[i].name);
         console_guest_set_ready_text(records[i].gc, plan.guests[i].ready);
     }

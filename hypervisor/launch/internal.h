@@ -22,6 +22,8 @@ static inline bool launch_is_digit(char c) {
 /* Is the span this word? */
 bool launch_span_is(struct span s, const char *word);
 struct span launch_span_trim(struct span s);
+/* Letters, digits and - _ . +, 1 to 31 of them: names of guests and channels. */
+bool launch_name_is_good(struct span name);
 /* A span of digits only as a number up to max. */
 bool launch_span_number(struct span s, uint64_t max, uint64_t *value);
 /* Copy into a buffer of `size` with its NUL; false when it does not fit or is empty. */

@@ -34,6 +34,23 @@ const char *image_read(struct blob file, struct kernel_image *k);
 typedef void (*image_put_fn)(void *arg, u64 va, const void *bytes, u64 n);
 void image_load(const struct kernel_image *k, image_put_fn put, void *arg);
 
+/* --- service.c: the store of each guest, named by its index in the plan --- */
+struct store_service {
+    struct spinlock lock; /* outside the channels' and event channels' locks */
+    struct domain *d;     /* NULL: nobody is served; lock: lock */
+    u32 port;
+    bool wrote; /* in the requests just served; lock: lock */
+    struct launch_store store;
+};
+
+/* Once, with no guest started. */
+void store_plan(const struct launch_plan *plan);
+/* Serves a guest that is about to start, by this port of its own, till it is detached; the other ends of its channels
+ * are told. */
+int store_attach(u32 guest, struct domain *d, u32 *port);
+/* From now on the domain is not touched. May be called again. */
+void store_detach(u32 guest);
+
 /* --- build.c --- */
 struct build_request {
     struct blob kernel, ramdisk;

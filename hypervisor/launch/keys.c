@@ -43,6 +43,17 @@ bool launch_span_copy(struct span s, char *buf, size_t size) {
     return true;
 }
 
+bool launch_name_is_good(struct span name) {
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.p[i];
+
+        if (!launch_is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '_' &&
+            c != '.' && c != '+')
+            return false;
+    }
+    return name.len > 0 && name.len < LAUNCH_NAME_SIZE;
+}
+
 static bool read_u32(struct span value, uint32_t min, uint32_t max, uint32_t *out) {
     uint64_t n;
 
@@ -210,6 +221,29 @@ static bool set_privileged(struct launch_guest *guest, struct span value, uint32
     return read_bool(value, &guest->privileged);
 }
 
+static bool add_channel(struct launch_guest *guest, struct span name) {
+    if (guest->nr_channels == LAUNCH_GUEST_CHANNELS || !launch_name_is_good(name))
+        return false;
+    for (uint32_t i = 0; i < guest->nr_channels; i++)
+        if (launch_span_is(name, guest->channel[i]))
+            return false;
+    return launch_span_copy(name, guest->channel[guest->nr_channels++], LAUNCH_NAME_SIZE);
+}
+
+static bool set_channel(struct launch_guest *guest, struct span value, uint32_t line) {
+    size_t start = 0;
+
+    guest->channel_line = line;
+    for (size_t i = 0; i <= value.len; i++) {
+        if (i < value.len && value.p[i] != ',')
+            continue;
+        if (!add_channel(guest, launch_span_trim((struct span){value.p + start, i - start})))
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
 static bool set_role(struct launch_guest *guest, struct span value, uint32_t line) {
     (void)guest;
     (void)line;
@@ -231,6 +265,7 @@ const struct launch_key launch_keys[] = {
     {"restart_limit", "a number up to 1000000, or none", set_restart_limit},
     {"linear_page_tables", "yes or no", set_linear_page_tables},
     {"privileged", "yes or no", set_privileged},
+    {"channel", "1 to 4 different names of 1 to 31 letters, digits and - _ . +, such as a,b", set_channel},
     {"ready", "a text of 1 to 63 characters", set_ready},
     {"role", "guest (a control domain cannot be started from a launch file yet)", set_role},
 };
@@ -254,6 +289,7 @@ void launch_guest_init(struct launch_guest *guest, uint32_t line) {
         .ramdisk_line = line,
         .memory_line = line,
         .pin_line = line,
+        .channel_line = line,
     };
     launch_span_copy((struct span){ready, sizeof(ready) - 1}, guest->ready, sizeof(guest->ready));
 }

@@ -47,17 +47,6 @@ static void close_section(struct parser *ps) {
     ps->guest = NULL;
 }
 
-static bool name_is_good(struct span name) {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.p[i];
-
-        if (!launch_is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '_' &&
-            c != '.' && c != '+')
-            return false;
-    }
-    return name.len > 0 && name.len < LAUNCH_NAME_SIZE;
-}
-
 static bool name_is_taken(const struct launch_plan *plan, struct span name) {
     for (size_t i = 0; i < plan->nr_guests; i++)
         if (launch_span_is(name, plan->guests[i].name))
@@ -76,7 +65,7 @@ static void open_section(struct parser *ps, struct span text) {
     }
     name.len--;
     name = launch_span_trim(name);
-    if (!name_is_good(name)) {
+    if (!launch_name_is_good(name)) {
         complain(ps, "", "a guest's name of 1 to 31 letters, digits and - _ . +", name);
         return;
     }
@@ -195,6 +184,31 @@ void launch_plan_compact(struct launch_plan *plan) {
     plan->nr_guests = kept;
 }
 
+static uint32_t count_channel(const struct launch_plan *plan, const char *name) {
+    const struct span want = {name, launch_text_len(name)};
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < plan->nr_guests; i++)
+        for (uint32_t c = 0; c < plan->guests[i].nr_channels; c++)
+            n += launch_span_is(want, plan->guests[i].channel[c]);
+    return n;
+}
+
+/* Before any guest is left out: the other of a pair is not to blame for that, and does without. */
+static void check_channels(struct parser *ps) {
+    for (size_t i = 0; i < ps->plan->nr_guests; i++) {
+        ps->guest = &ps->plan->guests[i];
+        for (uint32_t c = 0; c < ps->guest->nr_channels; c++) {
+            const char *name = ps->guest->channel[c];
+
+            if (count_channel(ps->plan, name) != 2)
+                complain_at(ps, ps->guest->channel_line, "channel", "a name that exactly one other section has as well",
+                            (struct span){name, launch_text_len(name)});
+        }
+    }
+    ps->guest = NULL;
+}
+
 int launch_parse(const char *text, size_t len, const char *file, struct launch_plan *plan, launch_report_fn report,
                  void *arg) {
     struct parser ps = {.file = file, .plan = plan, .report = report, .arg = arg};
@@ -213,6 +227,7 @@ int launch_parse(const char *text, size_t len, const char *file, struct launch_p
         start = i + 1;
     }
     close_section(&ps);
+    check_channels(&ps);
     launch_plan_compact(plan);
     return ps.problems;
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -28,8 +29,42 @@ static int read_value(void *arg, const char *path, char *value, size_t size) {
     return 6;
 }
 
+static int list_names(void *arg, const char *path, char *names, size_t size) {
+    (void)arg;
+    if (strcmp(path, "dir") != 0 || size < 4)
+        return -1;
+    memcpy(names, "a\0b", 4);
+    return 4;
+}
+
+static char written[64], watched[64];
+static int events;
+
+static bool write_value(void *arg, const char *path, const char *value, size_t len) {
+    (void)arg;
+    snprintf(written, sizeof(written), "%s=%.*s", path, (int)len, value);
+    return strcmp(path, "mine") == 0;
+}
+
+static void set_watch(void *arg, const char *path, const char *token, bool on) {
+    (void)arg;
+    snprintf(watched, sizeof(watched), "%s %s %d", path, token, on);
+    events += on && strcmp(path, "mine") == 0;
+}
+
+static int next_event(void *arg, char *event, size_t size) {
+    (void)arg;
+    if (!events || size < 8)
+        return 0;
+    events--;
+    memcpy(event, "mine\0tk", 8);
+    return 8;
+}
+
+static const struct launch_store_ops ops = {read_value, list_names, write_value, set_watch, next_event};
+
 static bool serve(void) {
-    return launch_store_serve(&store, &ring, read_value, NULL);
+    return launch_store_serve(&store, &ring, &ops, NULL);
 }
 
 static void put(const void *bytes, size_t len) {
@@ -99,6 +134,46 @@ static void values(void **state) {
     expect_reply(XS_READ, 1, "debian", 6);
     expect_reply(XS_ERROR, 2, "ENOENT", 7);
     expect_reply(XS_ERROR, 3, "ENOENT", 7);
+}
+
+static void directories(void **state) {
+    (void)state;
+    request(XS_DIRECTORY, 1, "dir", 4);
+    assert_true(serve());
+    expect_reply(XS_DIRECTORY, 1, "a\0b", 4);
+}
+
+static void writes(void **state) {
+    (void)state;
+    request(XS_WRITE, 1, "mine\0value", 10);
+    request(XS_WRITE, 2, "mine", 5);
+    request(XS_WRITE, 3, "other\0x", 7);
+    assert_true(serve());
+    expect_reply(XS_WRITE, 1, "OK", 3);
+    expect_reply(XS_WRITE, 2, "OK", 3);
+    expect_reply(XS_ERROR, 3, "EROFS", 6);
+    assert_string_equal(written, "other=x");
+    request(XS_WRITE, 4, "mine\0value", 10);
+    serve();
+    assert_string_equal(written, "mine=value");
+}
+
+static void watches(void **state) {
+    (void)state;
+    request(XS_WATCH, 1, "mine\0tk", 8);
+    request(XS_READ, 2, "name", 5);
+    assert_true(serve());
+    assert_string_equal(watched, "mine tk 1");
+    expect_reply(XS_WATCH, 1, "OK", 3);
+    expect_reply(XS_WATCH_EVENT, 0, "mine\0tk", 8);
+    expect_reply(XS_READ, 2, "debian", 6);
+    events = 1;
+    assert_true(serve());
+    expect_reply(XS_WATCH_EVENT, 0, "mine\0tk", 8);
+    assert_false(serve());
+    request(XS_UNWATCH, 3, "mine\0tk", 8);
+    serve();
+    assert_string_equal(watched, "mine tk 0");
 }
 
 static void in_pieces(void **state) {
@@ -204,6 +279,8 @@ int main(void) {
         cmocka_unit_test_setup(in_pieces, setup),    cmocka_unit_test_setup(long_payloads, setup),
         cmocka_unit_test_setup(full_rings, setup),   cmocka_unit_test_setup(no_room_for_replies, setup),
         cmocka_unit_test_setup(liars, setup),        cmocka_unit_test_setup(a_value_too_long_is_none, setup),
+        cmocka_unit_test_setup(directories, setup),  cmocka_unit_test_setup(writes, setup),
+        cmocka_unit_test_setup(watches, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 static const char *const names[] = {
     [LOCK_WORK] = "work lock",
     [LOCK_STORE] = "store lock",
+    [LOCK_CHANNELS] = "channels lock",
     [LOCK_DOMAIN] = "domain.lock",
     [LOCK_EVTCHN_PAIR] = "event channel pair lock",
     [LOCK_EVTCHN_HANDLER] = "event channel handler lock",

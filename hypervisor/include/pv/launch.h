@@ -29,6 +29,7 @@
 #define LAUNCH_MODULE_SIZE 64
 #define LAUNCH_CMDLINE_SIZE 1024 /* the ABI's MAX_GUEST_CMDLINE */
 #define LAUNCH_READY_SIZE 64
+#define LAUNCH_GUEST_CHANNELS 4
 #define LAUNCH_NO_LIMIT UINT32_MAX
 
 #define LAUNCH_DEFAULT_MEMORY (256ull << 20)
@@ -55,9 +56,11 @@ struct launch_guest {
     bool pinned; /* pin[] counts; else all CPUs */
     bool linear_page_tables;
     bool privileged; /* may print with console_io and power off the host */
+    uint32_t nr_channels;
+    char channel[LAUNCH_GUEST_CHANNELS][LAUNCH_NAME_SIZE];
 
     /* Where things were said, for later messages. A key that was not given has the section's line. */
-    uint32_t line, kernel_line, ramdisk_line, memory_line, pin_line;
+    uint32_t line, kernel_line, ramdisk_line, memory_line, pin_line, channel_line;
     bool bad; /* internal: to be left out; false in a finished plan */
 };
 
@@ -82,7 +85,7 @@ struct launch_problem {
 
 typedef void (*launch_report_fn)(void *arg, const struct launch_problem *problem);
 
-/* Fill *plan (the caller's, about 190 KiB) from text. Returns the number of problems reported; 0: all is well. */
+/* Fill *plan (the caller's, about 210 KiB) from text. Returns the number of problems reported; 0: all is well. */
 int launch_parse(const char *text, size_t len, const char *file, struct launch_plan *plan, launch_report_fn report,
                  void *arg);
 

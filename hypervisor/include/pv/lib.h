@@ -114,6 +114,7 @@ static inline bool bit_test_and_clear(u64 *map, u32 n) {
 enum lock_class {
     LOCK_WORK,
     LOCK_STORE,
+    LOCK_CHANNELS,
     LOCK_DOMAIN,
     LOCK_EVTCHN_PAIR,
     LOCK_EVTCHN_HANDLER,
