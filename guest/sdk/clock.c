@@ -64,14 +64,17 @@ void clock_init_cpu(void) {
     hv_vcpu_op(VCPUOP_stop_periodic_timer, cpu->id, NULL);
 }
 
+void clock_doze(uint64_t until) {
+    hv_set_timer_op(until);
+    hv_sched_op(SCHEDOP_block, NULL);
+    events_disable();
+}
+
 void clock_sleep_until(uint64_t when) {
     bool were_enabled = events_disable();
 
-    while (clock_now() < when) {
-        hv_set_timer_op(when);
-        hv_sched_op(SCHEDOP_block, NULL);
-        events_disable();
-    }
+    while (clock_now() < when)
+        clock_doze(when);
     events_restore(were_enabled);
 }
 

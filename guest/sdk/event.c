@@ -9,12 +9,17 @@
 #define BITS 64
 
 static event_handler_t *handlers[PORTS];
+static unsigned handled;
 /* The pending words are common to all vCPUs: each looks only at the ports bound to it. */
 static unsigned long owned[MAX_CPUS][PORTS / BITS];
 
 void event_init(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(shared_info->evtchn_mask); i++)
         WRITE_ONCE(shared_info->evtchn_mask[i], ~0UL);
+}
+
+unsigned event_count(void) {
+    return __atomic_load_n(&handled, __ATOMIC_RELAXED);
 }
 
 void event_set_handler(unsigned port, event_handler_t *handler) {
@@ -50,6 +55,7 @@ static void dispatch_word(unsigned word) {
         unsigned port = word * BITS + lowest_bit(ready);
 
         event_clear(port);
+        __atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
         if (handlers[port])
             handlers[port](port);
     }
@@ -120,6 +126,12 @@ long event_bind_interdomain(domid_t remote, unsigned remote_port) {
     long rc = hv_event_channel_op(EVTCHNOP_bind_interdomain, &op);
 
     return bound(rc, op.local_port, 0);
+}
+
+void event_adopt(unsigned port, event_handler_t *handler) {
+    set_owner(port, 0);
+    event_set_handler(port, handler);
+    event_unmask(port);
 }
 
 long event_bind_vcpu(unsigned port, unsigned vcpu) {

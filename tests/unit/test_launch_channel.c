@@ -114,6 +114,7 @@ static void wild_paths(void **state) {
                                         "/local/domain/",
                                         "/local/domain//channel/a/state",
                                         "/local/domain/0/channel/a/state",
+                                        "/local/domain/4294967306/channel/a/state",
                                         "/local/domain/99999999999999999999/channel/a/state",
                                         "/local/domain/10channel/a/state",
                                         "/local/domain/11/channel/a/state"};
@@ -163,7 +164,10 @@ static void a_side_goes_and_comes(void **state) {
     launch_channels_join(&channels, FRONT, 20);
     expect_event(BOTH, "channel/a");
     expect_read(BOTH, "channel/a/peer-id", "20");
+    put(BOTH, "channel/a/state", "1");
     launch_channels_join(&channels, BOTH, 21);
+    expect_read(BOTH, "channel/a/state", NULL);
+    put(FRONT, "channel/a/state", "1");
     expect_event(BOTH, NULL);
     expect_read(FRONT, "channel/a/peer-id", "21");
 }

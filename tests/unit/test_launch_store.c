@@ -269,7 +269,8 @@ static int too_long(void *arg, const char *path, char *value, size_t size) {
 static void a_value_too_long_is_none(void **state) {
     (void)state;
     request(XS_READ, 1, "name", 5);
-    launch_store_serve(&store, &ring, too_long, NULL);
+    launch_store_serve(&store, &ring,
+                       &(struct launch_store_ops){too_long, list_names, write_value, set_watch, next_event}, NULL);
     expect_reply(XS_ERROR, 1, "ENOENT", 7);
 }
 

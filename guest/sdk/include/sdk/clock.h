@@ -19,6 +19,8 @@ void clock_init_cpu(void);
 /* Blocks the vCPU until then. */
 void clock_sleep_until(uint64_t when);
 void clock_sleep(uint64_t ns);
+/* With events off: blocks until then, or until an event; they are off again. */
+void clock_doze(uint64_t until);
 /* Waits with events enabled until *flag is not zero: true, or false after `ns`. */
 bool clock_wait_for(const volatile unsigned *flag, uint64_t ns);
 

@@ -12,6 +12,8 @@ typedef void event_handler_t(unsigned port);
 
 void event_init(void);
 void event_dispatch(void);
+/* Events handled so far, of all ports. */
+unsigned event_count(void);
 void event_set_handler(unsigned port, event_handler_t *handler);
 
 /* The upcall mask: events_enable delivers what is pending. */
@@ -23,6 +25,8 @@ long event_bind_ipi(unsigned vcpu);
 long event_bind_virq(unsigned virq, unsigned vcpu);
 long event_alloc_unbound(domid_t dom, domid_t remote);
 long event_bind_interdomain(domid_t remote, unsigned remote_port);
+/* A port that somebody else bound for this domain: handled by vCPU 0 from now on. */
+void event_adopt(unsigned port, event_handler_t *handler);
 /* From now on the port's events go to this vCPU. */
 long event_bind_vcpu(unsigned port, unsigned vcpu);
 long event_close(unsigned port);

@@ -3,6 +3,7 @@
 #ifndef SDK_SDK_H
 #define SDK_SDK_H
 
+#include <sdk/channel.h>
 #include <sdk/clock.h>
 #include <sdk/console.h>
 #include <sdk/cpu.h>
@@ -11,6 +12,7 @@
 #include <sdk/hypercall.h>
 #include <sdk/memory.h>
 #include <sdk/start.h>
+#include <sdk/store.h>
 #include <sdk/test.h>
 #include <sdk/trap.h>
 #include <sdk/types.h>
