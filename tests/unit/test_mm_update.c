@@ -163,6 +163,18 @@ static void a_leaf_goes_into_l1_tables_only(void **state) {
     assert_int_equal(mm_uses(theirs), 1);
 }
 
+/* Frames of devices, which mmu_update may ask for, have no owner here. */
+static void nobodys_frames_are_not_mapped(void **state) {
+    mfn_t mine = mm_host_frame(d);
+    struct mm_update u = {.entry = mfn_to_maddr(s.l[1]), .value = mm_pte(mine, MM_RWP)};
+
+    (void)state;
+    assert_int_equal(mm_update_entry(d, NULL, &u), -EBUSY);
+    u.value = mm_pte(mfn(MM_HOLE), MM_RWP);
+    assert_int_equal(mm_update_entry(d, NULL, &u), -EPERM);
+    assert_int_equal(mm_refs(mine), 1);
+}
+
 static void update_by_address(void **state) {
     mfn_t a = mm_host_frame(d);
 
@@ -501,6 +513,7 @@ int main(void) {
         T(an_exact_update_finds_the_entry_changed),
         T(writable_and_table_conflict),
         T(a_leaf_goes_into_l1_tables_only),
+        T(nobodys_frames_are_not_mapped),
         T(update_by_address),
         T(entries_move_with_what_they_hold),
         T(bases_hold_their_tables),
