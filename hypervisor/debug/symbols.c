@@ -61,13 +61,13 @@ static bool is_in(u64 address, u64 start, u64 size) {
 }
 
 void debug_format_address(char *buf, size_t size, u64 address) {
-    u64 gate_size = (u64)(gate_text_end - gate_text_start);
+    u64 gate_size = (u64)gate_text_end - (u64)gate_text_start;
     struct symbol s;
 
     if (is_in(address, GATE_TEXT, gate_size))
         address = address - GATE_TEXT + (u64)gate_text_start;
     address -= (u64)image_start;
-    if (!is_in(address, 0, (u64)(gate_text_end - image_start)) || !symbol_find(&symbol_table, address, &s))
+    if (!is_in(address, 0, (u64)gate_text_end - (u64)image_start) || !symbol_find(&symbol_table, address, &s))
         strlcpy(buf, "?", size);
     else
         snprintf(buf, size, "%s+0x%lx/0x%lx", s.name, address - s.start, s.end ? s.end - s.start : 0);
