@@ -62,6 +62,7 @@ static void program_timer(struct cpu *c) {
     if (deadline != c->deadline)
         apic_timer_program(deadline);
     c->deadline = deadline;
+    c->deadline_tsc = time_ns_to_tsc(time_scale(), deadline);
 }
 
 /* Nobody looks at the clock otherwise: whatever is due at some time has its interrupt, which comes in the guest if it
@@ -178,5 +179,5 @@ void run_loop(void) {
 bool preempt_pending(void) {
     struct cpu *c = this_cpu();
 
-    return READ_ONCE(c->requests) & (CPU_REQ_RESCHED | CPU_REQ_TIMER) || time_now() >= c->deadline;
+    return READ_ONCE(c->requests) & (CPU_REQ_RESCHED | CPU_REQ_TIMER) || time_tsc_now() >= c->deadline_tsc;
 }

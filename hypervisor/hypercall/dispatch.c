@@ -120,6 +120,12 @@ void hypercall_dispatch(struct vcpu *v) {
     r->r8 = arg[4];
 }
 
+static long call_entry(struct vcpu *v, struct multicall_entry *e) {
+    if (e->op == __HYPERVISOR_multicall || e->op == __HYPERVISOR_iret)
+        return -EINVAL;
+    return hypercall_call(v, e->op, e->args);
+}
+
 /* One entry. Where its call stopped half way is written back, so that the guest's next try goes on there. */
 static long one_call(struct vcpu *v, gva_t at) {
     struct multicall_entry e;
@@ -127,10 +133,7 @@ static long one_call(struct vcpu *v, gva_t at) {
 
     if (copy_from_guest(&e, at, sizeof(e)))
         return -EFAULT;
-    if (e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret)
-        rc = -EINVAL;
-    else
-        rc = hypercall_call(v, e.op, e.args);
+    rc = call_entry(v, &e);
     if (rc == -ERESTART) {
         if (copy_to_guest(gva(at.a + offsetof(struct multicall_entry, args)), e.args, sizeof(e.args)))
             return -EFAULT;
@@ -140,9 +143,46 @@ static long one_call(struct vcpu *v, gva_t at) {
     return copy_to_guest(gva(at.a + offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result));
 }
 
-long hc_multicall(struct vcpu *v, u64 *arg) {
+/* The same for an entry in a held page. It is read once: other vCPUs may write it. */
+static long one_held_call(struct vcpu *v, struct multicall_entry *at) {
+    struct multicall_entry e;
+    long rc;
+
+    memcpy(&e, at, sizeof(e));
+    rc = call_entry(v, &e);
+    if (rc == -ERESTART) {
+        memcpy(at->args, e.args, sizeof(e.args));
+        return rc;
+    }
+    WRITE_ONCE(at->result, (xen_ulong_t)rc);
+    return 0;
+}
+
+/* The page that has the entries just now; a list goes over pages. */
+struct held_list {
+    struct page *held;
+    u64 page;
+    char *memory;
+};
+
+/* The entry in the page that has it. NULL: it is on two, or the guest may not write it. */
+static struct multicall_entry *held_entry(struct vcpu *v, struct held_list *l, u64 at) {
+    u64 offset = at % PAGE_SIZE;
+
+    if (offset > PAGE_SIZE - sizeof(struct multicall_entry))
+        return NULL;
+    if (!l->held || l->page != at - offset) {
+        mm_let_go(l->held);
+        l->page = at - offset;
+        l->memory = mm_hold_page(v, gva(l->page), &l->held);
+    }
+    return l->held ? (struct multicall_entry *)(l->memory + offset) : NULL;
+}
+
+static long call_all(struct vcpu *v, u64 *arg, struct held_list *l) {
     while (arg[1]) {
-        long rc = one_call(v, gva(arg[0]));
+        struct multicall_entry *e = held_entry(v, l, arg[0]);
+        long rc = e ? one_held_call(v, e) : one_call(v, gva(arg[0]));
 
         if (rc)
             return rc;
@@ -154,4 +194,13 @@ long hc_multicall(struct vcpu *v, u64 *arg) {
             return -ERESTART;
     }
     return 0;
+}
+
+/* arg: list, entries */
+long hc_multicall(struct vcpu *v, u64 *arg) {
+    struct held_list l = {0};
+    long rc = call_all(v, arg, &l);
+
+    mm_let_go(l.held);
+    return rc;
 }

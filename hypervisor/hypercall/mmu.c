@@ -66,16 +66,26 @@ static long one_update(struct domain *d, struct domain *owner, const struct mmu_
 
 #define BATCH 16
 
+/* How many of n elements at `at` are copied at once: those in the same page, so that what can't be read is refused when
+ * its turn comes. An element on two pages goes alone. */
+static u64 batch_of(u64 at, u64 n, u64 size) {
+    u64 here = (PAGE_SIZE - at % PAGE_SIZE) / size;
+
+    return MIN(MIN(n, BATCH), MAX(here, 1));
+}
+
 static long run_updates(struct vcpu *v, struct domain *owner, u64 at, u64 count, u64 *done) {
     struct mmu_update req[BATCH];
 
     while (*done < count) {
-        u64 n = MIN(count - *done, BATCH);
+        u64 from = at + *done * sizeof(req[0]), n = batch_of(from, count - *done, sizeof(req[0]));
 
-        if (copy_from_guest(req, gva(at + *done * sizeof(req[0])), n * sizeof(req[0])))
+        if (*done && preempt_pending())
+            return -ERESTART;
+        if (copy_from_guest(req, gva(from), n * sizeof(req[0])))
             return -EFAULT;
         for (u64 i = 0; i < n; i++, ++*done) {
-            long rc = *done && preempt_pending() ? -ERESTART : one_update(v->domain, owner, &req[i]);
+            long rc = one_update(v->domain, owner, &req[i]);
 
             if (rc)
                 return rc;
@@ -252,17 +262,19 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
 }
 
 static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done) {
-    for (; *done < count; ++*done) {
-        struct mmuext_op op;
-        long rc;
+    struct mmuext_op op[BATCH];
 
-        if (*done && preempt_pending())
-            return -ERESTART;
-        if (copy_from_guest(&op, gva(at + *done * sizeof(op)), sizeof(op)))
+    while (*done < count) {
+        u64 from = at + *done * sizeof(op[0]), n = batch_of(from, count - *done, sizeof(op[0]));
+
+        if (copy_from_guest(op, gva(from), n * sizeof(op[0])))
             return -EFAULT;
-        rc = one_ext(v, &op);
-        if (rc)
-            return rc;
+        for (u64 i = 0; i < n; i++, ++*done) {
+            long rc = *done && preempt_pending() ? -ERESTART : one_ext(v, &op[i]);
+
+            if (rc)
+                return rc;
+        }
     }
     return 0;
 }

@@ -3,16 +3,19 @@
 // replaces, and drops what the old one held; if it fails, nothing has changed.
 #include "internal.h"
 
-/* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once.
- */
-static int begin(struct domain *d) {
-    int rc;
+static int begin_slowly(struct domain *d) {
+    int rc = READ_ONCE(d->dying) ? -EINVAL : mm_drain_locked(d) ? 0 : -ERESTART;
 
-    spin_lock(&d->mm_lock);
-    rc = READ_ONCE(d->dying) ? -EINVAL : mm_drain_locked(d) ? 0 : -ERESTART;
     if (rc)
         spin_unlock(&d->mm_lock);
     return rc;
+}
+
+/* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once.
+ */
+static int begin(struct domain *d) {
+    spin_lock(&d->mm_lock);
+    return likely(!READ_ONCE(d->dying) && d->zombies == FRAME_NONE) ? 0 : begin_slowly(d);
 }
 
 /* The CPU whose root was composed for the vCPU, as a mask; it will do so again. Whoever loads the vCPU from now on sees

@@ -117,6 +117,16 @@ int copy_to_guest(gva_t dst, const void *src, size_t n) {
     return copy_to_vcpu(current_vcpu(), dst, src, n);
 }
 
+void *mm_hold_page(struct vcpu *v, gva_t va, struct page **held) {
+    *held = hold(v, va, true);
+    return *held ? (char *)page_to_virt(*held) + va.a % PAGE_SIZE : NULL;
+}
+
+void mm_let_go(struct page *held) {
+    if (held)
+        let_go(held, true);
+}
+
 bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old) {
     u64 pte = mm_walk(v->base, gva(va.a & ~7ul), NULL);
     struct page *pg;

@@ -91,6 +91,10 @@ u64 time_now(void) {
     return likely(ready) ? time_tsc_to_ns(time_scale(), rdtsc()) : 0;
 }
 
+u64 time_tsc_now(void) {
+    return rdtsc();
+}
+
 void platform_delay_us(u32 us) {
     if (!tsc_khz) {
         for (u32 i = 0; i < us; i++)

@@ -70,7 +70,7 @@ struct cpu *cpu_create(u32 apic_id, u32 acpi_id) {
     c->id = nr_cpus;
     c->apic_id = apic_id;
     c->acpi_id = acpi_id;
-    c->slice_end = c->deadline = ~0ul;
+    c->slice_end = c->deadline = c->deadline_tsc = ~0ul;
     c->hyp_root = heap_alloc(PAGE_SIZE);
     if (!c->hyp_root || !map_stacks(c))
         return NULL;
@@ -111,11 +111,14 @@ void cpu_flush_guests(u64 mask) {
     struct cpu *self = this_cpu();
     u32 rounds = 0;
 
+    mask &= ~BIT(self->id);
+    if (!mask)
+        return;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (u32 i = 0; i < nr_cpus; i++) {
         struct cpu *c = cpus[i];
 
-        if (!(mask >> i & 1) || c == self || !READ_ONCE(c->in_guest))
+        if (!(mask >> i & 1) || !READ_ONCE(c->in_guest))
             continue;
         seen[i] = READ_ONCE(c->entries);
         waiting |= BIT(i);

@@ -9,7 +9,7 @@ void spin_init(struct spinlock *l, enum lock_class of_class) {
     *l = (struct spinlock)SPINLOCK_INIT(of_class);
 }
 
-static void wait_for(struct spinlock *l, u32 ticket, int self) {
+static __attribute__((noinline)) void wait_for(struct spinlock *l, u32 ticket, int self) {
     u32 rounds = 0;
 
     if (READ_ONCE(l->cpu) == self)

@@ -60,10 +60,11 @@ struct cpu {
     u64 stack_top; /* the hypervisor stack of this CPU */
     u64 nmi_stack_top;
 
-    bool idle;       /* halted, or about to be */
-    u64 slice_end;   /* when the scheduler wants to be asked again, ns */
-    u64 deadline;    /* what the one-shot timer is programmed to, ns */
-    bool gate_dirty; /* the gate slot does not show the current vCPU's pages yet */
+    bool idle;        /* halted, or about to be */
+    u64 slice_end;    /* when the scheduler wants to be asked again, ns */
+    u64 deadline;     /* what the one-shot timer is programmed to, ns */
+    u64 deadline_tsc; /* the same as a TSC */
+    bool gate_dirty;  /* the gate slot does not show the current vCPU's pages yet */
 
     u64 guest_ns_start; /* time of the last entry into a guest, for accounting */
 };

@@ -182,6 +182,11 @@ int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n);
  */
 int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64 *fault);
 
+/* The page that has va, to be read and written directly, for as long as it is held: memory of the guest's, and no table
+ * meanwhile. Other vCPUs may write it all the time. NULL: the guest may not write there. */
+void *mm_hold_page(struct vcpu *v, gva_t va, struct page **held);
+void mm_let_go(struct page *held); /* NULL: nothing */
+
 /* --- machine to physical --- */
 void m2p_set(mfn_t m, pfn_t p);
 pfn_t m2p_get(mfn_t m);

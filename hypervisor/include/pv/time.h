@@ -19,6 +19,8 @@ struct domain;
 
 /* Nanoseconds since boot: monotonic on each CPU, and nearly so between CPUs. Machine part: platform room. */
 u64 time_now(void);
+/* The TSC itself, for comparisons with time_ns_to_tsc(). Machine part. */
+u64 time_tsc_now(void);
 
 /* --- TSC to nanoseconds, exactly as guests compute it from vcpu_time_info --- */
 struct tsc_scale {
