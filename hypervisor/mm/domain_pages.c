@@ -164,7 +164,7 @@ void page_release(struct page *pg) {
 static void abandon_partial(struct page *pg) {
     u32 end = pg->aux;
 
-    table_put_entries(pg, page_last_type(pg), end);
+    table_put_entries(pg, page_last_type(pg), end, ALL_PARTS);
     pg->aux = tlb_clock_advance();
     __atomic_store_n(&pg->type, 0, __ATOMIC_SEQ_CST);
     page_put(pg);

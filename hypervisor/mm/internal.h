@@ -88,30 +88,37 @@ static inline int ref_get_with_type(struct page *pg, const struct domain *d, enu
 int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain *owner);
 void entry_put(struct page *table, enum page_type type, u64 entry);
 /* Validates all entries of a table that just got its type, from pg->aux on. On -ERESTART aux tells where to go on; on
- * any other error everything is dropped again. */
-int table_get_entries(struct page *pg, enum page_type type, struct domain *owner);
-/* Drops what entries [0, end) hold. */
-void table_put_entries(struct page *pg, enum page_type type, u32 end);
-/* The first present entry from slot i on, or end. Most tables are nearly empty: whole groups are passed over. */
+ * any other error everything is dropped again. *parts: those with present entries, or more. */
+int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, u32 *parts);
+/* Drops what entries [0, end) hold, of those in `parts`. */
+void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts);
+/* Tables are looked through in groups of 16 entries, since most are nearly empty; parts, of which a frame's count word
+ * tells, are two groups. */
 #define TABLE_GROUP 16
-static inline bool table_group_is_empty(const u64 *group) {
+#define TABLE_PART 32
+#define ALL_PARTS 0xffffu
+static inline u32 parts_of(const struct page *pg) {
+    return (u32)(READ_ONCE(pg->count) >> PAGE_PARTS_SHIFT);
+}
+static inline u64 part_bit(u32 slot) {
+    return BIT(PAGE_PARTS_SHIFT + slot / TABLE_PART);
+}
+/* Which of the group's entries are present, a bit each. */
+u32 group_mask(const u64 *group);
+static inline u32 group_present(const u64 *group) {
     u64 all = 0;
 
 #pragma GCC unroll 16
     for (u32 i = 0; i < TABLE_GROUP; i++)
         all |= group[i];
-    return !(all & PTE_P);
+    return unlikely(all & PTE_P) ? group_mask(group) : 0;
 }
-static inline u32 table_next_present(const u64 *table, u32 i, u32 end) {
-    while (i < end) {
-        if (!(i % TABLE_GROUP) && table_group_is_empty(table + i))
-            i += TABLE_GROUP;
-        else if (table[i] & PTE_P)
-            return i;
-        else
-            i++;
-    }
-    return end;
+/* The slot of the lowest bit of a group's mask, which is taken out. */
+static inline u32 next_slot(u32 first, u32 *mask) {
+    u32 slot = first + (u32)__builtin_ctz(*mask);
+
+    *mask &= *mask - 1;
+    return slot;
 }
 static inline bool is_table(enum page_type t) {
     return t >= PT_L1 && t <= PT_L4;

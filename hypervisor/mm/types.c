@@ -15,42 +15,37 @@ void page_put(struct page *pg) {
     ref_put(pg);
 }
 
-static u32 present_groups(const struct page *pg) {
+/* What a validated table keeps in aux, for compose.c: an L4 its groups with entries, but the reserved one; an L3 how
+ * many entries it has. */
+static u32 sum_up(const struct page *pg, enum page_type type) {
     const u64 *table = page_to_virt(pg);
-    u32 groups = 0;
+    u32 groups = 0, entries = 0;
 
-    for (u32 i = table_next_present(table, 0, 512); i < 512; i = table_next_present(table, i + 1, 512))
-        groups |= slot_is_reserved(i) ? 0 : 1u << (i / 16);
-    return groups;
-}
+    if (type != PT_L3 && type != PT_L4)
+        return 0;
+    for (u32 first = 0; first < 512; first += TABLE_GROUP) {
+        u32 mask = group_present(table + first);
 
-static u32 present_entries(const struct page *pg) {
-    const u64 *table = page_to_virt(pg);
-    u32 n = 0;
-
-    for (u32 i = table_next_present(table, 0, 512); i < 512; i = table_next_present(table, i + 1, 512))
-        n++;
-    return n;
-}
-
-/* What a validated table keeps in aux: compose.c asks. */
-static u32 summary(const struct page *pg, enum page_type type) {
-    return type == PT_L4 ? present_groups(pg) : type == PT_L3 ? present_entries(pg) : 0;
+        groups |= mask && !slot_is_reserved(first) ? 1u << first / TABLE_GROUP : 0;
+        for (; mask; mask &= mask - 1)
+            entries++;
+    }
+    return type == PT_L4 ? groups : entries;
 }
 
 /* Nothing uses them in an L4. Read as an L3, by a linear entry, it has no such slots. */
 static void clear_reserved_slots(struct page *pg) {
     u64 *table = page_to_virt(pg);
 
-    for (u32 i = 0; i < 512; i++)
-        if (slot_is_reserved(i))
-            table[i] = 0;
+    for (u32 i = 256; slot_is_reserved(i); i++)
+        table[i] = 0;
 }
 
 /* The frame has one use of the type and is not validated; with TYPE_PARTIAL set it was begun before, and the partial
  * state has a reference and the use, which becomes the caller's. */
 static int validate(struct page *pg, enum page_type type) {
     bool resumed = pg->type & TYPE_PARTIAL;
+    u32 parts = 0;
     int rc;
 
     if (!resumed) {
@@ -58,14 +53,16 @@ static int validate(struct page *pg, enum page_type type) {
         if (type == PT_L4)
             clear_reserved_slots(pg);
     }
-    rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg)) : descriptors_get_page(pg);
+    rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg), &parts) : descriptors_get_page(pg);
     if (rc == -ERESTART) {
         if (!resumed)
             ref_keep(pg);
         __atomic_or_fetch(&pg->type, TYPE_PARTIAL, __ATOMIC_SEQ_CST);
         return rc;
     }
-    pg->aux = rc ? tlb_clock_advance() : summary(pg, type);
+    if (!rc)
+        __atomic_or_fetch(&pg->count, (u64)parts << PAGE_PARTS_SHIFT, __ATOMIC_SEQ_CST);
+    pg->aux = rc ? tlb_clock_advance() : sum_up(pg, type);
     __atomic_store_n(&pg->type, (pg->type & TYPE_LINKS) | (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1),
                      __ATOMIC_SEQ_CST);
     if (resumed)
@@ -182,7 +179,8 @@ static void exhume(struct domain *d) {
     struct page *pg = &frame_table[d->zombies];
 
     d->zombies = pg->aux;
-    table_put_entries(pg, type_of(pg->type), 512);
+    table_put_entries(pg, type_of(pg->type), 512, parts_of(pg));
+    __atomic_and_fetch(&pg->count, ~PAGE_PARTS, __ATOMIC_SEQ_CST);
     pg->aux = tlb_clock_advance();
     __atomic_store_n(&pg->type, pg->type & TYPE_MASK, __ATOMIC_SEQ_CST);
     page_put(pg);

@@ -118,6 +118,8 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
             entry_put(pg, type, value);
         return -ERESTART;
     }
+    if (value & PTE_P && !(READ_ONCE(pg->count) & part_bit(slot)))
+        __atomic_or_fetch(&pg->count, part_bit(slot), __ATOMIC_SEQ_CST);
     if (type == PT_L4)
         l4_changed(d, pg, slot);
     if (type == PT_L3)

@@ -91,12 +91,29 @@ void entry_put(struct page *table, enum page_type type, u64 entry) {
     ref_put(pg);
 }
 
-void table_put_entries(struct page *pg, enum page_type type, u32 end) {
+/* Out of line: the compiler would keep what group_present() loaded for it. */
+__attribute__((noinline)) u32 group_mask(const u64 *group) {
+    u32 mask = 0;
+
+#pragma GCC unroll 16
+    for (u32 i = TABLE_GROUP; i-- > 0;)
+        mask = mask * 2 + (u32)(group[i] & PTE_P);
+    return mask;
+}
+
+void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts) {
     const u64 *table = page_to_virt(pg);
 
-    for (u32 i = table_next_present(table, 0, end); i < end; i = table_next_present(table, i + 1, end))
-        if (!(type == PT_L4 && slot_is_reserved(i)))
-            entry_put(pg, type, table[i]);
+    for (u32 first = 0; first < end; first += TABLE_GROUP) {
+        u32 mask = parts >> first / TABLE_PART & 1 ? group_present(table + first) : 0;
+
+        while (mask) {
+            u32 i = next_slot(first, &mask);
+
+            if (i < end && !(type == PT_L4 && slot_is_reserved(i)))
+                entry_put(pg, type, table[i]);
+        }
+    }
 }
 
 /* An L1 table is done in one go; the longer work of the upper levels stops between entries. */
@@ -104,24 +121,40 @@ static bool stop_after(enum page_type type, u32 slot) {
     return type != PT_L1 && slot < 511 && preempt_pending();
 }
 
-int table_get_entries(struct page *pg, enum page_type type, struct domain *owner) {
+static int get_entry(struct page *pg, u64 *table, enum page_type type, u32 i, struct domain *owner) {
+    u64 entry = table[i];
+    int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(pg, type, &entry, owner);
+
+    if (rc == -ERESTART || (!rc && stop_after(type, i))) {
+        table[i] = rc ? table[i] : entry;
+        pg->aux = rc ? i : i + 1;
+        return -ERESTART;
+    }
+    if (rc) {
+        table_put_entries(pg, type, i, ALL_PARTS);
+        return rc;
+    }
+    if (entry != table[i])
+        table[i] = entry;
+    return 0;
+}
+
+int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, u32 *parts) {
     u64 *table = page_to_virt(pg);
+    u32 start = pg->aux;
 
-    for (u32 i = table_next_present(table, pg->aux, 512); i < 512; i = table_next_present(table, i + 1, 512)) {
-        u64 entry = table[i];
-        int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(pg, type, &entry, owner);
+    *parts = start ? ALL_PARTS : 0; /* what an earlier try saw is not known any more */
+    for (u32 first = start - start % TABLE_GROUP; first < 512; first += TABLE_GROUP) {
+        u32 mask = group_present(table + first);
 
-        if (rc == -ERESTART || (!rc && stop_after(type, i))) {
-            table[i] = rc ? table[i] : entry;
-            pg->aux = rc ? i : i + 1;
-            return -ERESTART;
+        *parts |= mask ? 1u << first / TABLE_PART : 0;
+        while (mask) {
+            u32 i = next_slot(first, &mask);
+            int rc = i < start ? 0 : get_entry(pg, table, type, i, owner);
+
+            if (rc)
+                return rc;
         }
-        if (rc) {
-            table_put_entries(pg, type, i);
-            return rc;
-        }
-        if (entry != table[i])
-            table[i] = entry;
     }
     return 0;
 }

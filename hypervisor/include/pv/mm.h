@@ -47,6 +47,9 @@ struct page {
 #define PAGE_FREE BIT(33)      /* in the heap's free lists */
 #define PAGE_SHARED BIT(34)    /* owned, but not part of the domain's memory: shared info, grant tables */
 #define PAGE_TAKEN BIT(35)     /* the owner is dying, and what it held of the frame by itself was dropped */
+/* Tables, from validation to the end: which 16ths of it may have present entries, a bit each. */
+#define PAGE_PARTS_SHIFT 48
+#define PAGE_PARTS (0xfffful << PAGE_PARTS_SHIFT)
 #define TYPE_USES 0xfffffffful
 #define TYPE_SHIFT 32
 #define TYPE_MASK (7ul << TYPE_SHIFT)
