@@ -23,7 +23,7 @@ $(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared -o $@ $<
 
-.PHONY: bench bench-quick bench-profile bench-programs
+.PHONY: bench bench-quick bench-profile bench-programs bench-scale
 bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing $(BENCH_OUT)/profile.so
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1 xen-4.17 busybox
 
@@ -32,6 +32,10 @@ bench: bench-programs
 
 bench-quick: bench-programs
 	@$(BENCH) --quick --out $(BENCH_OUT)/quick $(BENCH_ARGS)
+
+# How guests share a host. Nothing else may run on this machine meanwhile: what its CPUs do for others is charged to guests.
+bench-scale: all tools guests
+	@$(BENCH_ENV) $(BENCH_DIR)/scale $(SCALE_ARGS)
 
 # `make bench-profile ROW=pipe`: where its instructions go. PROFILE_ARGS: see tests/bench/profile --help
 bench-profile: bench-programs
