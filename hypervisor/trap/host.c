@@ -48,6 +48,7 @@ void trap_from_host(struct regs *r) {
 
 /* An NMI that no CPU sent comes from outside, and is forgotten. */
 void trap_nmi(struct regs *r, u64 cr3) {
+    ASSERT(!(read_dr7() & DR7_ENABLES));
     if (r->vector == VEC_NMI)
         debug_nmi(r);
     else

@@ -160,6 +160,7 @@ void x86_load_debug_registers(struct vcpu *v) {
 /* The hypervisor's own addresses are also addresses that guests may choose: while it runs no breakpoint is armed, or a
  * guest could slow it down and measure what it touches. */
 void x86_arm_breakpoints(const struct vcpu *v) {
+    DEBUG_ASSERT(!(read_dr7() & DR7_ENABLES));
     if (v->debugreg[7] & DR7_ENABLES)
         write_dr7(v->debugreg[7]);
 }

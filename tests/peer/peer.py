@@ -9,7 +9,7 @@ import pexpect
 import qemu
 
 # Privileged, as the first domain of each hypervisor. `builder` starts another kernel by control operations.
-PRIVILEGED = ["hello", "basics", "usermode", "smp", "shape-linux", "shape-plain", "shape-plain-bits", "shape-string",
+PRIVILEGED = ["hello", "basics", "usermode", "gatecrash", "smp", "shape-linux", "shape-plain", "shape-plain-bits", "shape-string",
               "shape-string-required", "builder"]
 # Unprivileged: from a launch file here, through `builder` there. (Shapes are for the builder of domains, which is ours then.)
 ORDINARY = ["hello", "basics", "usermode", "smp"]

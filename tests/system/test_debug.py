@@ -6,12 +6,12 @@ import qemu
 from test_kernels import results
 from test_linux import linux, ready_line
 
-KERNELS = ["basics", "usermode", "hostile", "smp"]
+KERNELS = {"basics": 1, "usermode": 1, "hostile": 1, "gatecrash": 2, "smp": 4}
 
 
 def test_kernels(boot, launch):
-    file = launch("".join(f"[{k}]\nkernel = {k}.elf\nmemory = 32M\nvcpus = {4 if k == 'smp' else 1}\nready = RESULT\n"
-                          for k in KERNELS))
+    file = launch("".join(f"[{k}]\nkernel = {k}.elf\nmemory = 32M\nvcpus = {n}\nready = RESULT\n"
+                          for k, n in KERNELS.items()))
     text = boot(file, *[f"{k}.elf" for k in KERNELS], append="batch", kernel=qemu.DEBUG_KERNEL).wait_end(120)
     for kernel in KERNELS:
         results("\n".join(line for line in text.splitlines() if line.startswith(f"[{kernel}]")), kernel)

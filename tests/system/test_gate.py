@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The gate under NMIs: one strikes at each of its instructions, once, while a guest goes through every path."""
+"""The gate under NMIs: at each of its instructions while a guest goes through every path, and from user mode."""
 import re
 import subprocess
 
 import gdb
+import pytest
 import qemu
 
 GATE_TEXT, USER_CODE = 0xffff808000000000, 0x200000000000
 NMI_STUB = GATE_TEXT + 2 * 16
+# The flat 64-bit code segment of user mode, in the GDT that the gate shows: its access byte.
+USER_CS_ACCESS, NOT_PRESENT = GATE_TEXT + 0x20000 + 0xe030 + 5, 0x7b
 
 
 def gate_code():
@@ -54,13 +57,22 @@ def strike(stub, places):
         return reached, arrived
 
 
-def test_nmi_at_every_instruction(boot, tmp_path):
-    code = gate_code()
-    places = {**code, USER_CODE: ("user code", 0)}
-    path = tmp_path / "gdb"
-    machine = boot("gatecrash.elf rounds=2", smp=1, memory=256, cpu="max,vendor=GenuineIntel",
-                   extra=["-chardev", f"socket,path={path},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb", "-S"])
-    stub = gdb.Stub(path)
+@pytest.fixture
+def stopped(boot, tmp_path):
+    """stopped(guest) -> the machine before its first instruction, and its stub."""
+
+    def start(guest):
+        path = tmp_path / "gdb"
+        machine = boot(guest, smp=1, memory=256, cpu="max,vendor=GenuineIntel",
+                       extra=["-chardev", f"socket,path={path},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb", "-S"])
+        return machine, gdb.Stub(path)
+
+    return start
+
+
+def test_nmi_at_every_instruction(stopped):
+    places = {**gate_code(), USER_CODE: ("user code", 0)}
+    machine, stub = stopped("gatecrash.elf rounds=2")
     for address in places:
         stub.set_breakpoint(address)
     reached, arrived = strike(stub, places)
@@ -71,3 +83,24 @@ def test_nmi_at_every_instruction(boot, tmp_path):
     elsewhere = sorted(f"{label}+{offset}" for a, (label, offset) in places.items()
                        if a not in arrived and label != "gate_paranoid")
     assert not elsewhere, f"no NMI arrived at {elsewhere}"
+
+
+def test_nmi_returns_to_a_segment_that_is_gone(stopped):
+    """As if another vCPU had changed the descriptor while the NMI was handled: the guest's own exception, on its kernel."""
+    fault = next(a for a, place in gate_code().items() if place == ("iret_fault", 0))
+    machine, stub = stopped("gatecrash.elf only=frames")
+    for address in (USER_CODE, NMI_STUB, fault):
+        stub.set_breakpoint(address)
+    assert stub.go() == USER_CODE
+    stub.clear_breakpoint(USER_CODE)
+    stub.monitor("nmi")
+    assert stub.go() == NMI_STUB and stub.word(stub.register(gdb.RSP)) == USER_CODE
+    stub.clear_breakpoint(NMI_STUB)
+    present = stub.word(USER_CS_ACCESS) & 0xff
+    stub.write_byte(USER_CS_ACCESS, NOT_PRESENT)
+    assert stub.go() == fault
+    stub.write_byte(USER_CS_ACCESS, present)
+    stub.clear_breakpoint(fault)
+    stub.send("c")
+    text = machine.wait_end(60)
+    assert "FAIL frames.user: trap 11 error 0xe030" in text and re.search(r"RESULT gatecrash: \d+ passed, 1 failed", text)

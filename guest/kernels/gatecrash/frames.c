@@ -147,11 +147,13 @@ void group_frames(void) {
     uint64_t rip = AT(user_syscall), rsp = STACK_VA + 0xff0;
     struct state before;
     struct probe p;
+    bool ran;
 
     state_take(&before);
-    test_check("frames.user", user_runs(&p, rip, FLAT_USER_CS64, rsp, FLAT_USER_SS64), "%s", probe_describe(&p));
-    test_check("frames.user_ss_rpl", user_runs(&p, rip, FLAT_USER_CS64, rsp, FLAT_USER_SS64 & ~3U), "%s",
-               probe_describe(&p));
+    ran = user_runs(&p, rip, FLAT_USER_CS64, rsp, FLAT_USER_SS64);
+    test_check("frames.user", ran, "%s", probe_describe(&p));
+    ran = user_runs(&p, rip, FLAT_USER_CS64, rsp, FLAT_USER_SS64 & ~3U);
+    test_check("frames.user_ss_rpl", ran, "%s", probe_describe(&p));
     wild_user_selectors(rip, rsp);
     wild_user_stacks(rip);
     wild_user_entries(rsp);

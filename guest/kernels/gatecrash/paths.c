@@ -154,12 +154,12 @@ static bool user_calls(unsigned long rip) {
 static void optional_path(const char *path, uint16_t type, unsigned long handler, unsigned long rip,
                           unsigned long next) {
     struct callback_register reg = {type, CALLBACKF_mask_events, handler};
-    struct callback_unregister unreg = {.type = type};
 
     hv_callback_op(CALLBACKOP_register, &reg);
     if (user_calls(rip))
         user_path(path, rip, TRAP_SYSCALL, next);
-    hv_callback_op(CALLBACKOP_unregister, &unreg);
+    reg.address = 0;
+    hv_callback_op(CALLBACKOP_register, &reg);
     test_check("paths.unregistered", !user_calls(rip), "%s arrived", path);
 }
 
