@@ -34,8 +34,9 @@ class Failure(Exception):
 
 
 class Run:
-    def __init__(self, seconds):
-        self.seconds, self.guests = seconds, {g.name: g for g in guests.everybody()}
+    def __init__(self, seconds, page):
+        self.seconds, self.page, self.over = seconds, page, False
+        self.guests = {g.name: g for g in guests.everybody()}
         self.samples, self.problems, self.crashes = [], [], {}
         self.counters, self.counted, self.table_name = {}, {}, None
         self.fuzz_calls = self.fuzz_accepted = 0
@@ -133,6 +134,11 @@ class Run:
 
     # --- what is done and checked ---
 
+    def write_page(self):
+        """Also while the run goes on, so that one that is cut short has left something."""
+        if self.page:
+            Path(self.page).write_text(report.text(self))
+
     def check_progress(self):
         for guest in self.guests.values():
             silent = self.elapsed() - (guest.last or 0)
@@ -150,6 +156,7 @@ class Run:
             if self.elapsed() > next_table:
                 self.machine.key("q")
                 next_table += TABLE
+                self.write_page()
             self.check_progress()
 
     def end_all(self):
@@ -175,16 +182,15 @@ class Run:
             self.problems.append(f"{self.elapsed():.0f} s: {failure}")
         finally:
             self.machine.kill()
+        self.over = True
+        self.write_page()
         return not self.problems
 
 
 def main():
-    run = Run(float(sys.argv[1]))
+    run = Run(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
     good = run.go()
-    text = report.text(run)
-    print(text)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text)
+    print(report.text(run))
     return 0 if good else 1
 
 

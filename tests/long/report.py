@@ -40,7 +40,8 @@ def rows(pairs):
 
 def summary(run):
     boots = sum(g.ends for g in run.guests.values()) + len(run.guests)
-    return [("result", "passed" if not run.problems else "failed"),
+    result = "failed" if run.problems else "passed" if run.over else "not over yet"
+    return [("result", result),
             ("date", time.strftime("%Y-%m-%d", time.gmtime())),
             ("revision", run.revision + (", debug build" if "debug" in run.hypervisor else "")),
             ("machine", "QEMU q35, TCG, 2 CPUs, 4 GiB" + (f"; options `{run.options}`" if run.options else "")),

@@ -172,10 +172,10 @@ static void far_return(struct fuzzer *f) {
     code_far_return((unsigned)one_of(f, selectors, ARRAY_SIZE(selectors)));
 }
 
-/* What runs in user mode may run for ever: the timer's event ends it. */
-static void expect_user_mode(struct fuzzer *f) {
-    f->in_user = true;
-    hv_set_timer_op(clock_now() + below(f, 200000));
+/* Bytes that happen to be there, or the gate's code run in ring 1, may run for ever: the timer's event ends them. */
+static void leave_for(struct fuzzer *f, unsigned ns) {
+    f->leaving = true;
+    hv_set_timer_op(clock_now() + ns);
 }
 
 /* Kernel frames keep a stack on which a fault can be taken: without, the hypervisor has to end the domain. */
@@ -193,8 +193,7 @@ static void wild_iret(struct fuzzer *f) {
         frame[0] = one_in(f, 2) ? any_va(f) : random_bits(f);
     if (one_in(f, 4))
         frame[1] |= random_bits(f) << 16;
-    if ((frame[1] & 3) == 3)
-        expect_user_mode(f);
+    leave_for(f, below(f, 200000));
     code_iret(frame, one_in(f, 8) ? random_bits(f) : (one_in(f, 2) ? VGCF_in_syscall : 0));
 }
 
@@ -229,7 +228,7 @@ static void user_code(struct fuzzer *f) {
     regs->rflags |= one_in(f, 4) ? 1UL << below(f, 22) : 0;
     if (!one_in(f, 4))
         count(f, mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(pt_root())));
-    expect_user_mode(f);
+    leave_for(f, below(f, 200000));
     user_enter(regs);
 }
 

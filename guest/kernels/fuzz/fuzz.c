@@ -163,17 +163,21 @@ static void one_action(struct fuzzer *f) {
     if (!probe_run(&p, run_action, f))
         f->traps++;
     events_disable();
-    f->in_user = false;
+    f->leaving = false;
     repair(f);
     events_enable();
     f->actions++;
 }
 
-/* An event ends what user code is at. One that came before user mode did is followed by another. */
+static bool is_astray(const struct regs *regs) {
+    return regs_from_user(regs) || regs->rip < ARG(image_start) || regs->rip >= ARG(image_end);
+}
+
+/* An event ends what code that is not the kernel's is at. One that came before that began is followed by another. */
 static bool on_event(struct regs *regs) {
-    if (!fuzzers[cpu_this()->id].in_user)
+    if (!fuzzers[cpu_this()->id].leaving)
         return true;
-    if (regs_from_user(regs))
+    if (is_astray(regs))
         return false;
     hv_set_timer_op(clock_now() + MILLISECOND / 4);
     return true;

@@ -25,7 +25,7 @@ struct fuzzer {
     volatile unsigned long actions, calls, accepted, traps;
     uint8_t *arena, *user_page;
     size_t used;
-    bool in_user;
+    bool leaving; /* for code that may not come back by itself: an event ends it */
 };
 
 typedef void action_t(struct fuzzer *f);
