@@ -205,6 +205,12 @@ static void free_frame(u64 f) {
     m.frame[f] = (struct m_frame){.m2p = M2P_INVALID};
 }
 
+/* Validation clears them. */
+static void clear_reserved_slots(u64 f) {
+    for (u32 i = 256; i < 272; i++)
+        m.memory[f][i] = 0;
+}
+
 void settle(void) {
     begin_question();
     for (u64 f = 0; f < M_FRAMES; f++)
@@ -214,6 +220,8 @@ void settle(void) {
     MUST(m.legal);
     for (u64 f = 0; f < M_FRAMES; f++) {
         m.frame[f].valid = m.uses[f] && m.type[f] >= PT_L1 && m.frame[f].begun == PT_NONE;
+        if (m.frame[f].valid && m.type[f] == PT_L4)
+            clear_reserved_slots(f);
         if (m.frame[f].owner && !m.refs[f])
             free_frame(f);
     }

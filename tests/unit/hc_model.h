@@ -140,6 +140,9 @@ static inline bool owns(const struct m_domain *o, u64 f) {
 static inline bool is_reserved(u32 slot) {
     return slot >= 256 && slot < 272;
 }
+u64 pages_of(const struct m_domain *o);
+/* Nothing but its owner's own reference keeps it: it can be exchanged, or given away. */
+bool is_lone(const struct m_domain *o, u64 f);
 /* Writes memory as the guest itself would. */
 void poke(u64 frame, u32 slot, u64 value);
 /* Derives everything from the books; frees frames that nothing refers to. */

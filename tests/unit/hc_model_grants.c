@@ -357,6 +357,73 @@ static void op_copy(const struct actor *a) {
     *(op.status ? &m.stats->refused : &m.stats->done) += 1;
 }
 
+/* --- giving frames away, and exchanging entries --- */
+
+/* The frame leaves its owner before the taker is looked at, and is lost if the taker does not get it. */
+static s16 model_transfer(const struct actor *a, const struct gnttab_transfer *op) {
+    struct m_domain *taker = op->domid == DOMID_SELF ? NULL : granter_by_id(a, op->domid);
+    grant_entry_v1_t *e;
+
+    if (!is_lone(a->o, op->mfn))
+        return GNTST_bad_page;
+    m.frame[op->mfn].given = false;
+    settle();
+    if (!taker)
+        return GNTST_bad_domain;
+    e = entry_of(taker, op->ref < M_REFS ? op->ref : 0);
+    if (pages_of(taker) >= M_PAGES || op->ref >= M_REFS || e->flags != GTF_accept_transfer || e->domid != a->o->id)
+        return GNTST_general_error;
+    m.frame[op->mfn] = (struct m_frame){.owner = taker->id, .given = true, .m2p = e->frame};
+    e->frame = (u32)op->mfn;
+    e->flags |= GTF_transfer_committed | GTF_transfer_completed;
+    return GNTST_okay;
+}
+
+static void op_transfer(const struct actor *a) {
+    struct gnttab_transfer op = {.mfn = any_frame(a->o), .domid = (domid_t)(1 + choose(M_DOMS)), .ref = choose(M_REFS)};
+    u64 arg[6] = {GNTTABOP_transfer, M_ARGS, 1};
+
+    for (u32 i = 0; i < 8 && m.dom[op.domid - 1].nr_grant_frames &&
+                    entry_of(&m.dom[op.domid - 1], op.ref)->flags != GTF_accept_transfer;
+         i++)
+        op.ref = (op.ref + 1) % M_REFS;
+    if (one_in(12))
+        op.domid = choose(2) ? DOMID_SELF : 9;
+    if (one_in(12))
+        op.ref = M_GRANT_FRAMES * 512;
+    put_args(a, M_ARGS, &op, sizeof(op));
+    call_to_end(a, arg);
+    get_args(a, M_ARGS, &op, sizeof(op));
+    MUST(op.status == model_transfer(a, &op));
+    settle();
+    *(op.status ? &m.stats->refused : &m.stats->done) += 1;
+}
+
+static bool is_used(const struct m_domain *o, u32 ref) {
+    return o->active[ref].reads || o->active[ref].writes;
+}
+
+static void op_swap(const struct actor *a) {
+    struct gnttab_swap_grant_ref op = {.ref_a = choose(M_REFS), .ref_b = choose(M_REFS)};
+    u64 arg[6] = {GNTTABOP_swap_grant_ref, M_ARGS, 1};
+    s16 foretold = op.ref_a != op.ref_b && (is_used(a->o, op.ref_a) || is_used(a->o, op.ref_b)) ? GNTST_eagain : 0;
+    grant_entry_v1_t was = *entry_of(a->o, op.ref_a);
+
+    if (one_in(8)) {
+        op.ref_b = M_GRANT_FRAMES * 512;
+        foretold = GNTST_bad_gntref;
+    }
+    put_args(a, M_ARGS, &op, sizeof(op));
+    call_to_end(a, arg);
+    get_args(a, M_ARGS, &op, sizeof(op));
+    MUST(op.status == foretold);
+    if (op.status == GNTST_okay) {
+        *entry_of(a->o, op.ref_a) = *entry_of(a->o, op.ref_b);
+        *entry_of(a->o, op.ref_b) = was;
+    }
+    *(op.status ? &m.stats->refused : &m.stats->done) += 1;
+}
+
 /* --- the table's own frames --- */
 
 static void op_setup(const struct actor *a) {
@@ -380,7 +447,7 @@ static void op_setup(const struct actor *a) {
 }
 
 void op_grants(const struct actor *a) {
-    u32 k = choose(12);
+    u32 k = choose(15);
 
     if (k < 3)
         op_grant(a);
@@ -390,6 +457,10 @@ void op_grants(const struct actor *a) {
         op_unmap(a);
     else if (k < 11)
         op_copy(a);
+    else if (k < 13)
+        op_transfer(a);
+    else if (k < 14)
+        op_swap(a);
     else
         op_setup(a);
 }

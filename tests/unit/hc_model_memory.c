@@ -51,7 +51,7 @@ static void op_decrease(const struct actor *a) {
         outcome(false, model_release_extent(a->o, frame[done], r.extent_order));
 }
 
-static u64 pages_of(const struct m_domain *o) {
+u64 pages_of(const struct m_domain *o) {
     u64 n = 0;
 
     for (u64 f = 0; f < M_FRAMES; f++)
@@ -98,8 +98,7 @@ static void op_increase(const struct actor *a) {
 
 /* --- exchange --- */
 
-/* Frames that only their owner's own reference keeps can be exchanged, each once. */
-static bool is_lone(const struct m_domain *o, u64 f) {
+bool is_lone(const struct m_domain *o, u64 f) {
     return owns(o, f) && m.frame[f].given && !m.frame[f].shared && m.refs[f] == 1;
 }
 

@@ -316,6 +316,11 @@ union request {
     u64 frame;
 };
 
+/* A validation as L4 clears them even if it is refused, and later entries of the call would find them so. */
+static bool has_reserved_entries(u64 f) {
+    return m.memory[f][256] | m.memory[f][271];
+}
+
 static struct multicall_entry any_entry_of_multicall(const struct actor *a, u32 i, union request *r) {
     switch (choose(6)) {
     case 0:
@@ -326,6 +331,8 @@ static struct multicall_entry any_entry_of_multicall(const struct actor *a, u32 
         r->ext = any_ext(a->o);
         if (r->ext.cmd == MMUEXT_NEW_BASEPTR)
             r->ext.cmd = MMUEXT_NEW_USER_BASEPTR;
+        if (is_ram(r->ext.arg1.mfn) && has_reserved_entries(r->ext.arg1.mfn))
+            r->ext.cmd = MMUEXT_UNPIN_TABLE;
         put_args(a, ENTRY_ARGS(i), r, sizeof(r->ext));
         return (struct multicall_entry){.op = __HYPERVISOR_mmuext_op, .args = {ENTRY_ARGS(i), 1, 0, DOMID_SELF}};
     case 2:
