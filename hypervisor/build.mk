@@ -21,7 +21,7 @@ HV_CODEGEN := $(if $(DEBUG),,-flto=auto) -mindirect-branch=thunk -mindirect-bran
 endif
 
 # Room in the image for the names of functions, which scripts/gen-symbols fills in once they have addresses.
-SYMBOLS_SIZE := $(if $(DEBUG),16384,6144)
+SYMBOLS_SIZE := $(if $(DEBUG),16384,10240)
 
 $(BUILD)/paravane: hypervisor/boot/paravane.ld $(HV_OBJ) scripts/gen-symbols
 	$(Q)echo "  LD    $@"
