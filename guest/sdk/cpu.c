@@ -36,11 +36,23 @@ static uint8_t *new_stack(void) {
     return stacks[__atomic_fetch_add(&used, 1, __ATOMIC_RELAXED)] + STACK_SIZE;
 }
 
+/* See CPU_START_*. From vCPU 3 on MXCSR has bits that no processor has, which the hypervisor has to cope with. */
+static void fill_fpu(char *fxsave, unsigned id) {
+    const uint16_t control = 0x37f;
+    const uint32_t mxcsr = CPU_START_MXCSR | (id < 3 ? 0 : 0xffff0000);
+    const uint64_t xmm0 = CPU_START_XMM0 + id;
+
+    memcpy(fxsave, &control, sizeof(control));
+    memcpy(fxsave + 24, &mxcsr, sizeof(mxcsr));
+    memcpy(fxsave + 160, &xmm0, sizeof(xmm0));
+}
+
 void cpu_fill_context(unsigned id, struct vcpu_guest_context *ctxt) {
     struct cpu *cpu = &cpus[id];
 
     memset(ctxt, 0, sizeof(*ctxt));
-    ctxt->flags = VGCF_in_kernel;
+    ctxt->flags = VGCF_in_kernel | VGCF_I387_VALID;
+    fill_fpu(ctxt->fpu_ctxt.x, id);
     ctxt->user_regs.rdi = ARG(cpu);
     ctxt->user_regs.rip = ARG(entry_vcpu);
     ctxt->user_regs.rsp = ARG(cpu->stack_top);

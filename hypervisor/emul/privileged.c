@@ -69,6 +69,8 @@ static enum emul_result do_mov_cr(struct emul_ctx *ctx, struct insn *in) {
         ok = ctx->ops->write_cr && ctx->ops->write_cr(ctx->arg, in->reg, insn_reg_value(ctx->regs, in->rm));
     else
         ok = ctx->ops->read_cr && ctx->ops->read_cr(ctx->arg, in->reg, &val);
+    if (!ok && to_cr && ctx->ops->was_preempted && ctx->ops->was_preempted(ctx->arg))
+        return EMUL_RETRY;
     if (!ok)
         return emul_gp(ctx);
     if (!to_cr)

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <pv/trap.h>
+#include <pv/x86_vcpu.h>
 
 static long check(const struct vcpu_guest_context *c) {
     if (!hc_guest_address_ok(c->user_regs.rip) || !hc_guest_address_ok(c->kernel_sp) ||
@@ -94,6 +95,7 @@ long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) {
     set_trap_table(v, c->trap_ctxt);
     set_callbacks(v, c);
     set_debug_registers(v, c);
+    x86_vcpu_set_fpu(v, c->flags & VGCF_I387_VALID ? &c->fpu_ctxt : NULL);
     v->fs_base = c->fs_base;
     v->gs_base_kernel = c->gs_base_kernel;
     v->gs_base_user = c->gs_base_user;

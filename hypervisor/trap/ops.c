@@ -66,6 +66,21 @@ static void set_guest_ts(struct vcpu *v, bool on) {
     x86_set_ts(on);
 }
 
+static bool set_base(struct vcpu *v, u64 cr3) {
+    int rc = mm_set_base(v, mfn(cr3 >> PAGE_SHIFT));
+
+    v->emul_preempted = rc == -ERESTART;
+    return !rc;
+}
+
+static bool op_was_preempted(void *arg) {
+    struct vcpu *v = arg;
+    bool was = v->emul_preempted;
+
+    v->emul_preempted = false;
+    return was;
+}
+
 static bool op_write_cr(void *arg, u32 cr, u64 val) {
     const u64 cr4_allowed = CR4_TSD | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PAE;
     struct vcpu *v = arg;
@@ -80,7 +95,7 @@ static bool op_write_cr(void *arg, u32 cr, u64 val) {
         v->info->arch.cr2 = val;
         return true;
     case 3:
-        return mm_set_base(v, mfn(val >> PAGE_SHIFT)) == 0;
+        return set_base(v, val);
     case 4:
         v->cr4 = (v->cr4 & ~(u64)(CR4_TSD | CR4_DE)) | (val & cr4_allowed & (CR4_TSD | CR4_DE));
         return true;
@@ -195,6 +210,7 @@ const struct emul_ops trap_emul_ops = {
     .segment_base = op_segment_base,
     .read_cr = op_read_cr,
     .write_cr = op_write_cr,
+    .was_preempted = op_was_preempted,
     .read_dr = op_read_dr,
     .write_dr = op_write_dr,
     .read_msr = op_read_msr,

@@ -39,6 +39,7 @@ void x86_detect_features(void) {
     struct x86_features *f = &x86_features;
     u32 r[4];
 
+    f->mxcsr_mask = fpu_mxcsr_mask();
     f->x2apic = bit_of(1, 0, ECX, 21);
     f->tsc_deadline = bit_of(1, 0, ECX, 24);
     f->pcid = bit_of(1, 0, ECX, 17);

@@ -13,6 +13,28 @@ void fpu_init_area(void *area) {
         *(u64 *)(bytes + 512) = 3; /* XSTATE_BV: x87 and SSE come from the area, the rest is initial */
 }
 
+#define FXSAVE_REGISTERS 416 /* bytes in use at the start of the area */
+#define FXSAVE_MXCSR 24
+#define FXSAVE_MXCSR_MASK 28
+#define MXCSR_OF_OLD 0xffbfu /* bits of MXCSR where the CPU tells no mask */
+
+u32 fpu_mxcsr_mask(void) {
+    u8 area[512] __aligned(64);
+    u32 mask;
+
+    __asm__ volatile("fxsave64 %0" : "=m"(area));
+    memcpy(&mask, area + FXSAVE_MXCSR_MASK, sizeof(mask));
+    return mask ? mask : MXCSR_OF_OLD;
+}
+
+/* Bits of MXCSR that the CPU does not have would fault when the state is loaded, here. */
+void fpu_fill_area(void *area, const void *fxsave) {
+    u32 *mxcsr = (u32 *)(void *)((u8 *)area + FXSAVE_MXCSR);
+
+    memcpy(area, fxsave, FXSAVE_REGISTERS);
+    *mxcsr &= x86_features.mxcsr_mask;
+}
+
 void fpu_save(void *area) {
     if (x86_features.xsave)
         __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");

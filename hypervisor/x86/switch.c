@@ -24,6 +24,12 @@ void x86_vcpu_free(struct vcpu *v) {
     heap_free(v->xsave_area);
 }
 
+void x86_vcpu_set_fpu(struct vcpu *v, const void *fxsave) {
+    fpu_init_area(v->xsave_area);
+    if (fxsave)
+        fpu_fill_area(v->xsave_area, fxsave);
+}
+
 /* Loads a data segment register; a selector that faults is replaced by null. */
 #define LOAD_SEGMENT(reg, selector)                                                                                    \
     do {                                                                                                               \

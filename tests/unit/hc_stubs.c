@@ -100,3 +100,6 @@ WEAK void time_vcpu_stop_poll(struct vcpu *v) {
 WEAK void cpu_write_back(const void *p, size_t n) {
     (void)p, (void)n;
 }
+WEAK void x86_vcpu_set_fpu(struct vcpu *v, const void *fxsave) {
+    (void)v, (void)fxsave;
+}

@@ -195,6 +195,37 @@ static void fetch_across_pages(void **state) {
     assert_int_equal(nr_page_calls, 1);
 }
 
+static bool preempted;
+
+static bool was_preempted(void *arg) {
+    (void)arg;
+    return preempted;
+}
+
+/* A table that takes long to validate: the instruction is executed again, and faults only if it is refused. */
+static void mov_cr3_preempted(void **state) {
+    struct emul_ops slow = ops;
+    u64 rip;
+
+    (void)state;
+    slow.was_preempted = was_preempted;
+    for (int i = 0; i < 2; i++) {
+        PREPARE("\x0f\x22\xd8");
+        rip = regs.rip;
+        ctx.ops = &slow;
+        refuse = true;
+        preempted = !i;
+        assert_int_equal(emul_privileged(&ctx), preempted ? EMUL_RETRY : EMUL_FAULT);
+        assert_int_equal(regs.rip, rip);
+    }
+    refuse = false;
+    PREPARE("\x0f\x20\xd8"); /* a read is never */
+    ctx.ops = &slow;
+    preempted = refuse = true;
+    assert_int_equal(emul_privileged(&ctx), EMUL_FAULT);
+    refuse = false;
+}
+
 /* Starts bytes at the end of a page below 4 GiB, with no more of a vCPU than its code. */
 static void prepare_small_code(const char *bytes, u8 code_bits) {
     static const struct emul_ops code_only = {.fetch = fetch_page};
@@ -282,15 +313,11 @@ static void forced_emulation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernel_instructions),
-        cmocka_unit_test(user_instructions),
-        cmocka_unit_test(not_emulated),
-        cmocka_unit_test(debug_registers),
-        cmocka_unit_test(missing_callbacks),
-        cmocka_unit_test(fetch_goes_page_by_page),
-        cmocka_unit_test(fetch_across_pages),
-        cmocka_unit_test(code_of_32_and_16_bits),
-        cmocka_unit_test(tables_told_are_constants),
+        cmocka_unit_test(kernel_instructions),    cmocka_unit_test(user_instructions),
+        cmocka_unit_test(not_emulated),           cmocka_unit_test(debug_registers),
+        cmocka_unit_test(missing_callbacks),      cmocka_unit_test(fetch_goes_page_by_page),
+        cmocka_unit_test(fetch_across_pages),     cmocka_unit_test(mov_cr3_preempted),
+        cmocka_unit_test(code_of_32_and_16_bits), cmocka_unit_test(tables_told_are_constants),
         cmocka_unit_test(forced_emulation),
     };
 

@@ -30,11 +30,15 @@ static bool wait_all(const volatile unsigned *flags) {
     return true;
 }
 
+static uint64_t start_xmm0[MAX_CPUS];
+static uint32_t start_mxcsr[MAX_CPUS];
+
 /* Sits blocked until told what to do; pings are counted by the handler. */
 static void secondary(void *arg) {
     unsigned id = cpu_this()->id;
 
     (void)arg;
+    __asm__ volatile("movq %%xmm0, %0; stmxcsr %1" : "=r"(start_xmm0[id]), "=m"(start_mxcsr[id]));
     alive[id]++;
     while (!stop) {
         if (go) {
@@ -54,6 +58,10 @@ static void check_start(void) {
         test_equal("smp.start", cpu_start(id, secondary, NULL), 0);
     }
     test_check("smp.alive", wait_all(alive), "a vCPU did not start");
+    for (unsigned id = 1; id < count && id < 3; id++) {
+        test_equal("smp.start_xmm0", (long)start_xmm0[id], (long)(CPU_START_XMM0 + id));
+        test_equal("smp.start_mxcsr", start_mxcsr[id], CPU_START_MXCSR);
+    }
     test_equal("smp.is_up", hv_vcpu_op(VCPUOP_is_up, 1, NULL), 1);
     test_check("smp.start_twice", hv_vcpu_op(VCPUOP_initialise, 1, NULL) < 0, "accepted");
     test_equal("smp.start_beyond", hv_vcpu_op(VCPUOP_up, 4000, NULL), -XEN_ENOENT);

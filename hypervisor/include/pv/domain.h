@@ -71,10 +71,11 @@ struct vcpu {
     /* Registers. The gate page is writable by the guest kernel: untrusted whenever the vCPU has run. */
     struct gate_vcpu *gate; /* direct map; holds regs and the mode flag */
     mfn_t gate_mfn;
-    bool kernel_mode;  /* trusted copy of the mode, taken at each entry */
-    bool fused;        /* one CPU root serves both rings */
-    bool gate_stale;   /* what the gate was told about this vCPU changed: gate_set_fast_path() */
-    bool fpu_dirty_ts; /* CR0.TS as the guest set it */
+    bool kernel_mode;    /* trusted copy of the mode, taken at each entry */
+    bool fused;          /* one CPU root serves both rings */
+    bool gate_stale;     /* what the gate was told about this vCPU changed: gate_set_fast_path() */
+    bool fpu_dirty_ts;   /* CR0.TS as the guest set it */
+    bool emul_preempted; /* the instruction under emulation is to be executed again, to go on */
     void *xsave_area;
     u64 fs_base, gs_base_kernel, gs_base_user; /* valid while not loaded */
     u16 ds, es, fs, gs;                        /* selectors, valid while not loaded */

@@ -45,6 +45,7 @@ struct emul_ops {
 
     bool (*read_cr)(void *arg, u32 cr, u64 *val); /* 0, 2, 3, 4; cr0 has the guest's TS */
     bool (*write_cr)(void *arg, u32 cr, u64 val); /* CLTS and LMSW come here as cr0 */
+    bool (*was_preempted)(void *arg); /* write_cr refused only because it is not done yet: EMUL_RETRY. NULL: never */
     bool (*read_dr)(void *arg, u32 dr, u64 *val); /* 0-3, 6, 7 (4 and 5 arrive as 6 and 7 without CR4.DE) */
     bool (*write_dr)(void *arg, u32 dr, u64 val);
     bool (*read_msr)(void *arg, u32 msr, u64 *val); /* see emul_rdmsr() */

@@ -26,7 +26,7 @@ struct x86_features {
     bool x2apic, tsc_deadline, xsave, xsaveopt, fsgsbase, umip, pcid, invpcid, ibpb, invariant_tsc, page1g, svm, vmx;
     bool rdtscp, avx, arat;
     u64 xcr0; /* what XCR0 is set to */
-    u32 xsave_size;
+    u32 xsave_size, mxcsr_mask;
     u8 phys_bits;
 };
 extern struct x86_features x86_features;
@@ -193,6 +193,10 @@ void *mmio_map(maddr_t pa, size_t size);
 
 /* --- FPU: the guests' only; the hypervisor has no use for it --- */
 void fpu_init_area(void *area);
+/* The registers of a 512-byte FXSAVE image, from a guest. */
+void fpu_fill_area(void *area, const void *fxsave);
+/* The bits of MXCSR that the CPU knows. CR0.TS must be clear. */
+u32 fpu_mxcsr_mask(void);
 void fpu_save(void *area);
 void fpu_restore(const void *area);
 

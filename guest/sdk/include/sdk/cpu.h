@@ -36,6 +36,10 @@ void cpu_init_first(void);
 unsigned cpu_count_possible(void);
 /* Starts vCPU id in main(arg) on its own stack: 0 or a negative errno. When main returns, it goes down. */
 long cpu_start(unsigned id, void (*main)(void *), void *arg);
+/* FPU state that vCPUs start with: MXCSR as after reset but for a rounding mode, and in XMM0 this and the vCPU's
+ * number. */
+#define CPU_START_MXCSR 0x3f80U
+#define CPU_START_XMM0 0x1122334455667700UL
 /* The context cpu_start hands over, for tests that spoil it first. */
 void cpu_fill_context(unsigned id, struct vcpu_guest_context *ctxt);
 
