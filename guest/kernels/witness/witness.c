@@ -5,8 +5,9 @@
  * Scenario: each vCPU (all, or the first `vcpus=N`) keeps `pages=N` pages (64) under a pattern that changes each round.
  *   Every round verifies all of it, through the direct map and one page also through a mapping of its own, then the SSE
  * and debug registers, an event to itself (awake, and blocked) and a sleep of `idle=MS` (1). Every `period=N` seconds
- * (1) vCPU 0 prints `work=N`, the pages verified by all since the last time. With `seconds=N` it ends after that time.
- * Good: `work=` lines, and no FAIL in the results. Bad: FAIL with what was found where; a work line that never comes.
+ * (1) vCPU 0 prints `work=N late=Nms`, the pages verified by all since the last time, and by how much the latest
+ * wake-up was late. With `seconds=N` it ends after that time. Good: `work=` lines, and no FAIL in the results. Bad:
+ * FAIL with what was found where; a work line that never comes.
  */
 #include <sdk/sdk.h>
 
@@ -22,6 +23,7 @@ static const char *const names[NR_CHECKS] = {"witness.memory", "witness.mapping"
 struct witness {
     uint64_t **pages;
     uint64_t round, last_time;
+    volatile uint64_t latest; /* the longest that a sleep was over its time, since the last report */
     unsigned port, seen;
     volatile unsigned long work, rounds;
     volatile unsigned ended;
@@ -135,6 +137,8 @@ static void check_time(struct witness *w) {
     now = clock_now();
     expect(TIMER, now >= from + idle * MILLISECOND, "the end of a sleep", now, from + idle * MILLISECOND);
     expect(TIMER, now < from + LATE, "the end of a sleep", now, from + LATE);
+    if (now - from - idle * MILLISECOND > w->latest)
+        w->latest = now - from - idle * MILLISECOND;
     w->last_time = now;
 }
 
@@ -170,11 +174,14 @@ static void watch(void *arg) {
 
 static void report(unsigned vcpus) {
     static unsigned long last;
-    unsigned long sum = 0;
+    unsigned long sum = 0, latest = 0;
 
-    for (unsigned id = 0; id < vcpus; id++)
+    for (unsigned id = 0; id < vcpus; id++) {
         sum += witnesses[id].work;
-    printf("work=%lu\n", sum - last);
+        latest = witnesses[id].latest > latest ? witnesses[id].latest : latest;
+        witnesses[id].latest = 0;
+    }
+    printf("work=%lu late=%lums\n", sum - last, latest / MILLISECOND);
     last = sum;
 }
 
