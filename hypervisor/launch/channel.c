@@ -176,7 +176,7 @@ static void home_path(char *buf, size_t size, const struct launch_channel *ch, u
 
 /* "" where there is nothing. */
 static void describe(const struct launch_channel *ch, const struct place *p, char *buf, size_t size) {
-    const struct launch_channel_end *other = &ch->end[!p->side];
+    uint32_t other = ch->end[!p->side].domid;
     const char *value = value_at((struct launch_channel_end *)&ch->end[p->side], p->leaf);
 
     buf[0] = 0;
@@ -184,9 +184,9 @@ static void describe(const struct launch_channel *ch, const struct place *p, cha
         append_whole(buf, size, 0, value);
     else if (is_text(p->leaf, "role"))
         append_whole(buf, size, 0, role_names[p->side]);
-    else if (is_text(p->leaf, "peer-id") && other->domid)
-        launch_format_count(buf, size, "", other->domid, "");
-    else if (is_text(p->leaf, "peer") && other->domid)
+    else if (is_text(p->leaf, "peer-id") && other)
+        launch_format_count(buf, size, "", other, "");
+    else if (is_text(p->leaf, "peer") && other)
         home_path(buf, size, ch, !p->side);
 }
 

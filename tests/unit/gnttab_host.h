@@ -139,7 +139,8 @@ void m2p_set(mfn_t m, pfn_t p) {
     m2p[m.n] = p.n;
 }
 void cpu_write_back(const void *p, size_t n) {
-    assert_true((const u8 *)p >= memory[0] && (const u8 *)p + n <= memory[NR_FRAMES]);
+    const u8 *all = (const u8 *)memory;
+    assert_true((const u8 *)p >= all && (const u8 *)p + n <= all + sizeof(memory));
     written_back += n;
 }
 

@@ -24,9 +24,9 @@ static void *args;
 
 /* --- the whole state --- */
 
+/* Without padding: states are compared byte by byte. */
 struct frame {
-    u64 count, type;
-    u32 owner;
+    u64 count, type, owner;
 };
 static struct state {
     u64 free, tot_pages, owned_pages;
