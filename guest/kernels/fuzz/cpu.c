@@ -193,6 +193,8 @@ static void wild_iret(struct fuzzer *f) {
         frame[0] = one_in(f, 2) ? any_va(f) : random_bits(f);
     if (one_in(f, 4))
         frame[1] |= random_bits(f) << 16;
+    if (frame[0] != ARG(code_ud))
+        frame[2] |= RFLAGS_IF; /* upcalls masked, nothing would end it */
     leave_for(f, below(f, 200000));
     code_iret(frame, one_in(f, 8) ? random_bits(f) : (one_in(f, 2) ? VGCF_in_syscall : 0));
 }
