@@ -109,6 +109,8 @@ static bool prepare(struct cpu *c, struct vcpu *v) {
     }
     if (c->gate_dirty)
         refresh_gate(c, v);
+    if (v->selectors_lost)
+        trap_inject_failsafe(v);
     if (nmi_due(v))
         trap_inject_nmi(v);
     if (event_due(v))

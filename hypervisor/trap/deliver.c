@@ -139,18 +139,20 @@ void trap_inject_nmi(struct vcpu *v) {
     enter(v, &v->nmi, &f, "an NMI");
 }
 
+/* A kernel without the callback goes on with null selectors. */
 void trap_inject_failsafe(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct frame f = {.n = 0};
-    u16 ds, es, fs, gs;
 
-    x86_read_data_selectors(&ds, &es, &fs, &gs);
+    v->selectors_lost = false;
+    if (!v->failsafe.rip)
+        return;
     add(&f, r->rcx);
     add(&f, r->r11);
-    add(&f, ds);
-    add(&f, es);
-    add(&f, fs);
-    add(&f, gs);
+    add(&f, v->ds);
+    add(&f, v->es);
+    add(&f, v->fs);
+    add(&f, v->gs);
     add_return_frame(&f, v, r);
-    enter(v, &v->failsafe, &f, "a bad return frame (failsafe callback)");
+    enter(v, &v->failsafe, &f, "the failsafe callback");
 }

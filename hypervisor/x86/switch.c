@@ -30,14 +30,7 @@ void x86_vcpu_set_fpu(struct vcpu *v, const void *fxsave) {
         fpu_fill_area(v->xsave_area, fxsave);
 }
 
-/* Loads a data segment register; a selector that faults is replaced by null. */
-#define LOAD_SEGMENT(reg, selector)                                                                                    \
-    do {                                                                                                               \
-        u32 sel_ = (selector);                                                                                         \
-        if (!x86_selector_loads(sel_))                                                                                 \
-            sel_ = 0;                                                                                                  \
-        __asm__ volatile("movl %0, %%" #reg ::"r"(sel_));                                                              \
-    } while (0)
+#define LOAD_SEGMENT(reg, selector) __asm__ volatile("movl %0, %%" #reg ::"r"(selector))
 
 bool x86_segment_rights(u16 selector, u32 *rights) {
     bool ok;
@@ -60,6 +53,14 @@ static bool x86_selector_loads(u32 selector) {
     if (!x86_segment_rights((u16)selector, &rights))
         return false;
     return rights & present && rights & not_system && (!(rights & code) || rights & readable);
+}
+
+/* The selector, or null for one that would fault. */
+static u32 loadable(u32 selector, bool *lost) {
+    if (x86_selector_loads(selector))
+        return selector;
+    *lost = true;
+    return 0;
 }
 
 static u32 read_selector(int which) {
@@ -107,10 +108,10 @@ static void save_segments(struct vcpu *v) {
  */
 static void load_selectors(struct vcpu *v) {
     spin_lock(&v->domain->mm_lock);
-    LOAD_SEGMENT(ds, v->ds);
-    LOAD_SEGMENT(es, v->es);
-    LOAD_SEGMENT(fs, v->fs);
-    LOAD_SEGMENT(gs, v->gs);
+    LOAD_SEGMENT(ds, loadable(v->ds, &v->selectors_lost));
+    LOAD_SEGMENT(es, loadable(v->es, &v->selectors_lost));
+    LOAD_SEGMENT(fs, loadable(v->fs, &v->selectors_lost));
+    LOAD_SEGMENT(gs, loadable(v->gs, &v->selectors_lost));
     spin_unlock(&v->domain->mm_lock);
 }
 
@@ -140,10 +141,11 @@ void x86_set_segment_base(struct vcpu *v, unsigned which, u64 base) {
 
 void x86_load_user_gs(u16 selector) {
     struct spinlock *descriptors = &current_vcpu()->domain->mm_lock;
+    bool lost;
 
     spin_lock(descriptors); /* as in load_selectors() */
     x86_swapgs();
-    LOAD_SEGMENT(gs, selector | (selector & ~3u ? 3u : 0u));
+    LOAD_SEGMENT(gs, loadable(selector | (selector & ~3u ? 3u : 0u), &lost));
     x86_swapgs();
     spin_unlock(descriptors);
 }

@@ -47,6 +47,41 @@ static void check_gdt(void) {
     page_free(gdt);
 }
 
+static unsigned current_es(void) {
+    unsigned es;
+
+    __asm__ volatile("mov %%es, %0" : "=r"(es));
+    return es & 0xffff;
+}
+
+/* ES has a selector whose descriptor goes, and the vCPU leaves its CPU. */
+static void lose_selector(void *descriptor) {
+    __asm__ volatile("mov %0, %%es" ::"r"(SELECTOR(1, 0, 3)));
+    hv_update_descriptor(virt_to_machine(descriptor), 0);
+    clock_sleep(2 * MILLISECOND);
+}
+
+/* Coming back, the kernel is told by the failsafe callback; ES is null. */
+static void check_failsafe(void) {
+    const char *name = "failsafe.selector";
+    uint64_t *gdt = page_alloc();
+    unsigned long frame = virt_to_mfn(gdt);
+    struct probe p;
+
+    gdt[1] = DATA_P(0x123, 3);
+    page_protect(gdt);
+    hv_set_gdt(&frame, 512);
+    probe_run(&p, lose_selector, &gdt[1]);
+    if (p.vector != TRAP_FAILSAFE && current_es() == SELECTOR(1, 0, 3))
+        test_skip(name, "the CPU kept what the vCPU had loaded");
+    else
+        test_check(name, p.vector == TRAP_FAILSAFE && !current_es(), "%s, es 0x%x", probe_describe(&p), current_es());
+    __asm__ volatile("mov %0, %%es" ::"r"(0));
+    hv_set_gdt(NULL, 0);
+    page_unprotect(gdt);
+    page_free(gdt);
+}
+
 static long set_ldt(void *ldt, unsigned entries) {
     struct mmuext_op op = {.cmd = MMUEXT_SET_LDT, .arg1.linear_addr = ARG(ldt), .arg2.nr_ents = entries};
 
@@ -89,6 +124,7 @@ static void check_bases(void) {
 
 void check_descriptors(void) {
     check_gdt();
+    check_failsafe();
     check_ldt();
     check_bases();
 }

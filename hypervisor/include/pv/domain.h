@@ -99,6 +99,7 @@ struct vcpu {
     struct guest_entry event, failsafe, syscall, syscall32, sysenter, nmi;
     u64 kernel_sp; /* the gate's stack_switch changes its low half: gate_take_kernel_sp() */
     bool nmi_pending, nmi_masked;
+    bool selectors_lost; /* one of ds, es, fs, gs did not load: the failsafe callback is due */
 
     struct vcpu_info *info; /* direct map, inside shared_info or a page the guest registered */
     mfn_t info_mfn;

@@ -16,7 +16,7 @@ void trap_inject_page_fault(struct vcpu *v, u64 address, u32 error_code);
 /* Enters the guest kernel at its event callback / NMI callback. */
 void trap_inject_event(struct vcpu *v);
 void trap_inject_nmi(struct vcpu *v);
-/* The frame that IRETQ would not take: failsafe callback. */
+/* Data selectors that did not load are null now: the failsafe callback shows what they were. */
 void trap_inject_failsafe(struct vcpu *v);
 
 /* Enters the kernel at a system-call entry. With none: what an instruction the CPU lacks would do. */
