@@ -172,7 +172,7 @@ static void far_return(struct fuzzer *f) {
     code_far_return((unsigned)one_of(f, selectors, ARRAY_SIZE(selectors)));
 }
 
-/* Bytes that happen to be there, or the gate's code run in ring 1, may run for ever: the timer's event ends them. */
+/* Bytes that happen to be there may run for ever: the timer's event ends them. */
 static void leave_for(struct fuzzer *f, unsigned ns) {
     f->leaving = true;
     hv_set_timer_op(clock_now() + ns);

@@ -186,14 +186,14 @@ void *window_page(struct fuzzer *f) {
     return (void *)(WINDOW + (one_in(f, 4) ? below(f, WINDOW_PAGES) : below(f, 6)) * PAGE_SIZE);
 }
 
-/* The first two may be mapped at times. */
+/* The first three may be mapped at times, or are the gate's code, which run in ring 1 takes the stack away. */
 static const uint64_t odd[] = {0,
                                USER_VA + 64 * PAGE_SIZE,
+                               0xffff808000000000,
                                0x00007ffffffff000,
                                0x0000800000000000,
                                0xffff7fffffffffff,
                                0xffff800000000000,
-                               0xffff808000000000,
                                0xffff87fffffffff8,
                                0xffff82d080200000,
                                0xfffffffffffffff8,
@@ -213,7 +213,7 @@ unsigned long any_va(struct fuzzer *f) {
 }
 
 unsigned long any_code(struct fuzzer *f) {
-    return one_in(f, 2) ? ARG(code_ud) : one_of(f, odd + 2, ARRAY_SIZE(odd) - 2);
+    return one_in(f, 2) ? ARG(code_ud) : one_of(f, odd + 3, ARRAY_SIZE(odd) - 3);
 }
 
 domid_t any_domid(struct fuzzer *f) {
