@@ -6,6 +6,7 @@ import qemu
 
 ENDINGS = sorted(re.findall(r'^    \{"(\w+)", \w+\},$', (qemu.ROOT / "guest/kernels/hostile/endings.c").read_text(), re.M))
 SMALL = 40
+STRESS = "paravane.test=stress paravane.args=limit=1500"
 
 
 class Guest:
@@ -34,8 +35,8 @@ def sdk(name, kind, kernel, cmdline, sign, within, memory="16M", crashes=False, 
 
 
 def stressed():
-    return [linux("linux1", "Linux 6.1 under stress", "6.1", "paravane.test=stress", memory="384M", vcpus=2, weight=512),
-            linux("linux2", "Linux 6.12 under stress", "6.12", "paravane.test=stress", memory="384M", weight=512),
+    return [linux("linux1", "Linux 6.1 under stress", "6.1", STRESS, memory="384M", vcpus=2, weight=1024),
+            linux("linux2", "Linux 6.12 under stress", "6.12", STRESS, memory="384M", weight=1024),
             linux("reboot", "Linux that boots and reboots", "cloud", "paravane.end=reboot", memory="192M"),
             linux("panic", "Linux that boots and panics", "cloud", "paravane.end=panic", memory="192M")]
 

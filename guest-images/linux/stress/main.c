@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The driver: runs each test in a process of its own with a time limit, says PASS, FAIL or SKIP for each, and sums up.
- *     stress [-l] [TEST...]
+ *     stress [-l] [limit=SECONDS] [TEST...]
  * The 64-bit program also runs the 32-bit one, if it lies beside it under the name stress32.
  */
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 
 #include "stress.h"
 
-#define TIME_LIMIT 120 /* seconds a test, for emulated CPUs under load */
+static unsigned time_limit = 120; /* seconds a test, for emulated CPUs under load */
 
 struct test {
     const char *name;
@@ -148,7 +148,7 @@ static void count(const struct test *test, int status) {
     }
     failed++;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        printf("FAIL %s%s: took more than %d seconds\n", test->name, suffix, TIME_LIMIT);
+        printf("FAIL %s%s: took more than %u seconds\n", test->name, suffix, time_limit);
     else
         printf("FAIL %s%s: ended with wait status 0x%x\n", test->name, suffix, status);
 }
@@ -159,7 +159,7 @@ static void run_test(const struct test *test) {
 
     if (pid == 0) {
         setpgid(0, 0);
-        alarm(TIME_LIMIT);
+        alarm(time_limit);
         status = run_here(test);
         fflush(stdout);
         _exit(status);
@@ -170,11 +170,17 @@ static void run_test(const struct test *test) {
     fflush(stdout);
 }
 
+#define LIMIT "limit="
+
 static bool is_chosen(const char *name, int argc, char **argv) {
-    for (int i = 1; i < argc; i++)
+    bool any = false;
+
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], name) == 0)
             return true;
-    return argc < 2;
+        any |= strncmp(argv[i], LIMIT, strlen(LIMIT)) != 0;
+    }
+    return !any;
 }
 
 /* Let the 32-bit program run its tests and add its counts to ours. */
@@ -210,6 +216,9 @@ int main(int argc, char **argv) {
             printf("%s%s\n", tests[i].name, suffix);
         return 0;
     }
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], LIMIT, strlen(LIMIT)) == 0)
+            time_limit = (unsigned)atoi(argv[i] + strlen(LIMIT));
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < NR_TESTS; i++)
         if (is_chosen(tests[i].name, argc, argv))
