@@ -40,7 +40,8 @@ void gate_set_fast_path(struct cpu *c, struct vcpu *v) {
     struct gate_const *k = c->gate_const;
     bool on;
 
-    WRITE_ONCE(v->gate_stale, false);
+    /* First: a vm_assist of another vCPU that is not seen below has set it again. */
+    __atomic_store_n(&v->gate_stale, false, __ATOMIC_SEQ_CST);
     on = usable(v);
     k->info = GATE_INFO + ((u64)v->info & (PAGE_SIZE - 1));
     k->sp_high = v->kernel_sp & ~LOW_HALF;
