@@ -183,6 +183,13 @@ static bool on_event(struct regs *regs) {
     return true;
 }
 
+/* Data segments whose descriptors are gone are found when the vCPU next comes to a CPU, whatever it is at then; the
+ * hypervisor has put null ones in their place. A return frame that is refused is an action's own, and ends it. */
+static bool on_failsafe(struct regs *regs) {
+    (void)regs;
+    return !cpu_this()->probe;
+}
+
 static void set_up(struct fuzzer *f, unsigned id, uint64_t seed) {
     f->id = id;
     f->random = (seed + 1) * 0x9e3779b97f4a7c15UL + id * 0xbf58476d1ce4e5b9UL;
@@ -298,6 +305,7 @@ static void start_all(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
         total_weight += weight_of(groups[i]);
     trap_set_handler(TRAP_EVENT, on_event);
+    trap_set_handler(TRAP_FAILSAFE, on_failsafe);
     for (unsigned id = 0; id < nr_fuzzers; id++)
         set_up(&fuzzers[id], id, seed);
     move_info(&fuzzers[0]);
