@@ -194,7 +194,7 @@ static void take_page(struct domain *d) {
     spin_lock(&d->mm_lock);
     if (__atomic_fetch_and(&pg->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST) & TYPE_PINNED)
         page_put_with_type(pg);
-    if (pg->type & TYPE_PARTIAL)
+    if (READ_ONCE(pg->type) & TYPE_PARTIAL)
         abandon_partial(pg);
     spin_unlock(&d->mm_lock);
     domain_release_page(d, pg);

@@ -44,7 +44,7 @@ static void clear_reserved_slots(struct page *pg) {
 /* The frame has one use of the type and is not validated; with TYPE_PARTIAL set it was begun before, and the partial
  * state has a reference and the use, which becomes the caller's. */
 static int validate(struct page *pg, enum page_type type) {
-    bool resumed = pg->type & TYPE_PARTIAL;
+    bool resumed = READ_ONCE(pg->type) & TYPE_PARTIAL;
     u32 parts = 0;
     int rc;
 
@@ -63,7 +63,8 @@ static int validate(struct page *pg, enum page_type type) {
     if (!rc)
         __atomic_or_fetch(&pg->count, (u64)parts << PAGE_PARTS_SHIFT, __ATOMIC_SEQ_CST);
     pg->aux = rc ? tlb_clock_advance() : sum_up(pg, type);
-    __atomic_store_n(&pg->type, (pg->type & TYPE_LINKS) | (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1),
+    __atomic_store_n(&pg->type,
+                     (READ_ONCE(pg->type) & TYPE_LINKS) | (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1),
                      __ATOMIC_SEQ_CST);
     if (resumed)
         ref_put(pg);
@@ -128,10 +129,10 @@ void zombie_add(struct domain *d, struct page *pg) {
 static void bury_table(struct page *pg) {
     struct domain *d = page_owner(pg);
 
-    if (type_of(pg->type) == PT_L4)
+    if (type_of(READ_ONCE(pg->type)) == PT_L4)
         mm_new_epoch(d);
     ref_keep(pg);
-    __atomic_store_n(&pg->type, (pg->type & (TYPE_MASK | TYPE_LINKS)) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->type, (READ_ONCE(pg->type) & (TYPE_MASK | TYPE_LINKS)) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
     zombie_add(d, pg);
 }
 
@@ -179,10 +180,10 @@ static void exhume(struct domain *d) {
     struct page *pg = &frame_table[d->zombies];
 
     d->zombies = pg->aux;
-    table_put_entries(pg, type_of(pg->type), 512, parts_of(pg));
+    table_put_entries(pg, type_of(READ_ONCE(pg->type)), 512, parts_of(pg));
     __atomic_and_fetch(&pg->count, ~PAGE_PARTS, __ATOMIC_SEQ_CST);
     pg->aux = tlb_clock_advance();
-    __atomic_store_n(&pg->type, pg->type & TYPE_MASK, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pg->type, READ_ONCE(pg->type) & TYPE_MASK, __ATOMIC_SEQ_CST);
     page_put(pg);
 }
 

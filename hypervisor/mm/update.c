@@ -173,7 +173,7 @@ static struct page *leaf_table(struct domain *d, maddr_t entry) {
 
     if (entry.a & 7 || !mfn_valid(maddr_to_mfn(entry)) || !page_get(pg, d))
         return NULL;
-    if (pg->type & TYPE_USES && page_last_type(pg) == PT_L1)
+    if (READ_ONCE(pg->type) & TYPE_USES && page_last_type(pg) == PT_L1)
         return pg;
     page_put(pg);
     return NULL;

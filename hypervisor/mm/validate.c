@@ -40,7 +40,8 @@ static int linear_get(struct page *table, enum page_type type, u64 entry, struct
         return -EINVAL;
     if (target == table)
         return 0;
-    if (table->type & TYPE_LINKED || target->type & TYPE_LINKS || (target->type & TYPE_LINKED) == TYPE_LINKED)
+    if (READ_ONCE(table->type) & TYPE_LINKED || READ_ONCE(target->type) & TYPE_LINKS ||
+        (READ_ONCE(target->type) & TYPE_LINKED) == TYPE_LINKED)
         return -EINVAL;
     rc = ref_get_with_type(target, d, type);
     if (rc)
