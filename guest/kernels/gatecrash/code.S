@@ -158,6 +158,20 @@ trap_on_stack:
 4:      mov     0, %rax
         ud2
 
+        /* The kernel returns to itself with the selectors of user mode, and traps there. */
+        .globl  ring3_int3
+ring3_int3:
+        mov     %rsp, %rax
+        push    $0xe02b
+        push    %rax
+        pushfq
+        push    $0xe033
+        lea     1f(%rip), %rax
+        push    %rax
+        iretq
+1:      int3
+        ret
+
         .macro  noting name handler
         .globl  \name
 \name:

@@ -158,5 +158,11 @@ void group_frames(void) {
     wild_user_stacks(rip);
     wild_user_entries(rsp);
     wild_kernel_selectors();
+    resume_traps(true);
+    last_trap.vector = 0;
+    ran = probe_run(&p, ring3_int3, NULL);
+    resume_traps(false);
+    test_check("frames.kernel_in_ring3", ran && last_trap.vector == TRAP_BP && !regs_from_user(&last_trap), "%s",
+               probe_describe(&p));
     state_check("frames", "all", &before);
 }

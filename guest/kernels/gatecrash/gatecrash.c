@@ -4,10 +4,10 @@
  *   the guest's own address space, and writes frames to the guest's stacks.
  * Scenario: every way in and out of the kernel, with all registers and control state known (paths), with upcalls
  *   masked and pending (masks), with wild flags (flags) and frames (frames), on stacks at all edges (stacks), with
- *   breakpoints on what is touched (breakpoints); addresses that must be closed (reads); another vCPU that writes
- *   whatever it can reach meanwhile (tamper). `only=<group>`; `rounds=N` repeats paths and masks;
- *   `attack=<name>` instead does one of those that must end this domain (endings.c).
- * Good: PASS lines, the same with and without fast paths. Bad: FAIL, `SURVIVED name`, or the end.
+ *   breakpoints on what is touched (breakpoints); user roots of both kinds in turn (split); addresses that must be
+ * closed (reads); another vCPU that writes whatever it can reach meanwhile (tamper). `only=<group>`; `rounds=N` repeats
+ * paths and masks; `attack=<name>` instead does one of those that must end this domain (endings.c). Good: PASS lines,
+ * the same with and without fast paths. Bad: FAIL, `SURVIVED name`, or the end.
  */
 #include "gatecrash.h"
 
@@ -27,19 +27,54 @@ void post_event(void) {
     event_send(port);
 }
 
+static uint64_t *fused_root;
+
+static uint64_t *new_user_root(void) {
+    uint64_t *root = pt_new_root(false);
+
+    for (unsigned slot = 0; slot < 256; slot++)
+        if (pt_root()[slot] & PTE_P)
+            pt_write(&root[slot], pt_root()[slot]);
+    return root;
+}
+
 /* As common kernels do it: user mode has a root of its own, with the same low half. */
 void make_user_root(void) {
-    uint64_t *root = pt_new_root(false);
     size_t n = (size_t)(user_code_end - user_code);
 
     user_map_code(pt_root(), CODE_VA, user_code, n);
     user_map_code(pt_root(), LOW_VA, user_code, n);
     user_map_data(pt_root(), STACK_VA);
     user_data = user_map_data(pt_root(), DATA_VA);
-    for (unsigned slot = 0; slot < 256; slot++)
-        if (pt_root()[slot] & PTE_P)
-            pt_write(&root[slot], pt_root()[slot]);
+    fused_root = new_user_root();
+    mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(fused_root));
+}
+
+static uint64_t value_for_user(uint64_t *root) {
+    struct regs regs;
+    struct probe p;
+
     mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(root));
+    fill_user(&regs, AT(user_load));
+    user_run(&p, &regs);
+    return p.vector == TRAP_SYSCALL ? p.regs.rdi : 0;
+}
+
+/* User mode sees a page of its own, and the kernel's again. */
+static void group_split(void) {
+    uint64_t *root = new_user_root(), *data;
+
+    pt_write(&root[pt_index(USER_VA, 4)], 0);
+    user_map_code(root, CODE_VA, user_code, (size_t)(user_code_end - user_code));
+    user_map_data(root, STACK_VA);
+    data = user_map_data(root, DATA_VA);
+    for (uint64_t i = 1; i < 5; i++) {
+        user_data[0] = i;
+        data[0] = i + 100;
+        test_equal("split.fused", (long)value_for_user(fused_root), (long)i);
+        test_equal("split.split", (long)value_for_user(root), (long)i + 100);
+    }
+    value_for_user(fused_root);
 }
 
 static const struct {
@@ -49,7 +84,7 @@ static const struct {
 } groups[] = {
     {"paths", group_paths, true},    {"masks", group_masks, true},    {"flags", group_flags, false},
     {"frames", group_frames, false}, {"stacks", group_stacks, false}, {"breakpoints", group_breakpoints, false},
-    {"reads", group_reads, false},   {"tamper", group_tamper, false},
+    {"reads", group_reads, false},   {"split", group_split, false},   {"tamper", group_tamper, false},
 };
 
 void kernel_main(void) {

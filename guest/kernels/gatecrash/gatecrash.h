@@ -28,6 +28,7 @@ void state_check(const char *group, const char *path, const struct state *before
 
 /* In code.S. Each loads a pattern into all registers, and gives the number of those that changed. */
 unsigned kernel_int3(void), kernel_int80(void), kernel_divide(void), kernel_load(void);
+void ring3_int3(void *arg);
 /* The iret hypercall to the next instruction; gives the flags after it. */
 unsigned long iret_here(unsigned long cs, unsigned long rflags);
 /* To user mode by a frame of 5 words, with this kernel stack; a probe ends it. */

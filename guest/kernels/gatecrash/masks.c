@@ -37,8 +37,8 @@ static void set_table(unsigned flags) {
                                 {0, 0, 0, 0}};
     struct callback_register reg = {CALLBACKTYPE_syscall, flags & 4 ? CALLBACKF_mask_events : 0, ARG(noting_syscall)};
 
-    hv_set_trap_table(table);
     hv_callback_op(CALLBACKOP_register, &reg);
+    hv_set_trap_table(table);
 }
 
 /* Traps of kernel and user with upcalls on: the frame says so, and the handler finds them masked as it asked. */

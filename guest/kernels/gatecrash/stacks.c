@@ -6,7 +6,9 @@
 #include "gatecrash.h"
 
 #define PAGES_VA (SCRATCH_VA + (8UL << 30))
-#define HIGH_VA 0xffffff0000000000UL
+/* Its lower half is a place of its own. */
+#define LOW_PAGES_VA 0x20000000UL
+#define HIGH_VA (0xffffff0000000000UL | LOW_PAGES_VA)
 
 static const char *name_of(const char *what, unsigned long stack) {
     static char name[64];
@@ -79,7 +81,7 @@ static void *map_pages(unsigned long va, unsigned n, uint64_t flags) {
 }
 
 void group_stacks(void) {
-    static const unsigned long at[] = {PAGES_VA, HIGH_VA, USER_VA + 0x100000, 0x20000000};
+    static const unsigned long at[] = {PAGES_VA, HIGH_VA, USER_VA + 0x100000, LOW_PAGES_VA};
 
     resume_traps(true);
     trap_set_handler(TRAP_SYSCALL, NULL);
