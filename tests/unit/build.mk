@@ -55,7 +55,7 @@ $(UNIT_DIR)/threads_$(1): tests/unit/test_$(1).c tests/unit/host.c tests/unit/ts
 	    $(call unit_sources,$(1)) -lcmocka
 
 threads-$(1): $(UNIT_DIR)/threads_$(1)
-	@TSAN_OPTIONS=halt_on_error=1 $$< >$$<.log 2>&1; rc=$$$$?; echo "== threads_$(1)"; cat $$<.log; exit $$$$rc
+	@TSAN_OPTIONS=halt_on_error=1:suppressions=tests/unit/tsan.supp $$< >$$<.log 2>&1; rc=$$$$?; echo "== threads_$(1)"; cat $$<.log; exit $$$$rc
 endef
 $(foreach t,$(THREAD_NAMES),$(eval $(call thread_rules,$(t))))
 
