@@ -38,7 +38,7 @@ class Failure(Exception):
 
 class Run:
     def __init__(self, seconds, page):
-        self.seconds, self.page, self.over = seconds, page, False
+        self.seconds, self.asked, self.page, self.over = seconds, seconds, page, False
         self.guests = {g.name: g for g in guests.everybody()}
         self.samples, self.problems, self.crashes = [], [], {}
         self.counters, self.counted, self.table_name = {}, {}, None

@@ -40,12 +40,13 @@ def rows(pairs):
 
 def summary(run):
     boots = sum(g.ends for g in run.guests.values()) + len(run.guests)
+    cut = run.over and run.elapsed() < run.asked
     result = "failed" if run.problems else "passed" if run.over else "not over yet"
     return [("result", result),
             ("date", time.strftime("%Y-%m-%d", time.gmtime())),
             ("revision", run.revision + (", debug build" if "debug" in run.hypervisor else "")),
             ("machine", "QEMU q35, TCG, 2 CPUs, 4 GiB" + (f"; options `{run.options}`" if run.options else "")),
-            ("time", f"{run.elapsed():.0f} s"),
+            ("time", f"{run.elapsed():.0f} s" + (f"; ended early, {run.asked:.0f} s were asked for" if cut else "")),
             ("guests at once", len(run.guests)),
             ("guests built, with restarts", f"{boots:,}"),
             ("hypercalls seen, at least", f"{run.counted.get('hypercalls', 0):,}"),
