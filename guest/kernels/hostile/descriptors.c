@@ -6,6 +6,8 @@
 
 #define CODE64_DPL0 0x00af9b000000ffffUL
 #define DATA_DPL0 0x00cf93000000ffffUL
+#define DATA_DPL3 0x00cff3000000ffffUL
+#define EXECUTE_ONLY_DPL3 0x00aff9000000ffffUL
 #define TYPE(d) ((d) >> 40 & 15)
 #define IS_SYSTEM(d) (!((d) >> 44 & 1))
 #define DPL(d) ((d) >> 45 & 3)
@@ -45,6 +47,20 @@ static void attack_updates(uint64_t *gdt) {
     refused("desc.unaligned", hv_update_descriptor(machine + 1, 0));
 }
 
+/* Good descriptors that a data segment register does not take: the hypervisor loads it, and must not fault. */
+static void attack_loads(const uint64_t *gdt) {
+    static const uint64_t odd[] = {DATA_DPL0 & ~(1UL << 47), DATA_DPL3 & ~(1UL << 47), EXECUTE_ONLY_DPL3,
+                                   EXECUTE_ONLY_DPL3 & ~(1UL << 47)};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(odd); i++) {
+        hv_update_descriptor(virt_to_machine(&gdt[3]), odd[i]);
+        hv_set_segment_base(SEGBASE_GS_USER_SEL, 3 * 8 + 3);
+    }
+    hv_set_segment_base(SEGBASE_GS_USER_SEL, 0);
+    hv_update_descriptor(virt_to_machine(&gdt[3]), 0);
+    test_pass("gdt.odd_loads");
+}
+
 static void attack_gdt(void) {
     uint64_t *gdt = page_alloc();
     unsigned long frame = virt_to_mfn(gdt), table = virt_to_mfn(pt_root()), wild = 0xffffffffff;
@@ -66,6 +82,7 @@ static void attack_gdt(void) {
     probe_write(&p, &gdt[3], CODE64_DPL0);
     test_check("gdt.write", p.trapped && p.vector == TRAP_PF && !gdt[3], "%s", probe_describe(&p));
     attack_updates(gdt);
+    attack_loads(gdt);
     hv_set_gdt(NULL, 0);
     page_unprotect(gdt);
     page_free(gdt);
