@@ -75,6 +75,10 @@ static void work_later(void *arg) {
     console_work();
 }
 
+bool console_owns_port(u16 port) {
+    return uart.base && port >= uart.base && port < uart.base + 8;
+}
+
 void console_start(void) {
     timer_init(&work_timer, work_later, NULL);
     if (uart.base && platform_route_isa_irq(options.irq, CONSOLE_VECTOR, this_cpu()->apic_id))

@@ -86,6 +86,16 @@ static void hpet_parse(struct acpi_table t, struct platform_info *info) {
         info->hpet_address = get64(t.p + 44);
 }
 
+static void mcfg_parse(struct acpi_table t, struct platform_info *info) {
+    for (u32 at = 44; at + 16 <= t.len && info->nr_mmcfgs < PLATFORM_MAX_MMCFGS; at += 16) {
+        const u8 *e = t.p + at;
+        struct platform_mmcfg m = {get64(e), get16(e + 8), e[10], e[11]};
+
+        if (m.address && m.start_bus <= m.end_bus)
+            info->mmcfg[info->nr_mmcfgs++] = m;
+    }
+}
+
 static const struct {
     char signature[5];
     void (*parse)(struct acpi_table t, struct platform_info *info);
@@ -93,6 +103,7 @@ static const struct {
     {"APIC", madt_parse},
     {"FACP", fadt_parse},
     {"HPET", hpet_parse},
+    {"MCFG", mcfg_parse},
 };
 
 static void parse_table(u64 maddr, struct platform_info *info) {

@@ -68,6 +68,42 @@ void hyp_map_holes(u64 va, u64 size, const void *page) {
     fill_holes(l3, 3, filler, pt_slot(va, 3), pt_slot(va + size - 1, 3) + 1);
 }
 
+/* The table an entry leads to, made if there is none yet; NULL: no memory. */
+static u64 *try_next_table(u64 *entry) {
+    struct page *pg;
+
+    if (!(*entry & PTE_P)) {
+        pg = heap_alloc_pages(0);
+        if (!pg)
+            return NULL;
+        clear_page(page_to_virt(pg));
+        *entry = pte_make(page_to_mfn(pg), PTE_P | PTE_W | PTE_A);
+    }
+    return mfn_to_virt(pte_mfn(*entry));
+}
+
+static bool try_map_register_page(u64 pa) {
+    u64 va = MMIO_BASE + pa, *l3 = mfn_to_virt(pte_mfn(hyp_master_root[pt_slot(va, 4)]));
+    u64 *l2 = try_next_table(&l3[pt_slot(va, 3)]), *l1 = l2 ? try_next_table(&l2[pt_slot(va, 2)]) : NULL;
+
+    if (!l1)
+        return false;
+    l1[pt_slot(va, 1)] = pa | PTE_P | PTE_A | PTE_D | PTE_W | PTE_NX | PTE_PCD | PTE_PWT;
+    return true;
+}
+
+/* What one L4 slot reaches: the one whose table all roots share. No translation is flushed, there was none. */
+void *mmio_try_map(maddr_t pa, size_t size) {
+    u64 end = pa.a + size;
+
+    if (end < pa.a || end > GiB(512) || end > BIT(x86_features.phys_bits))
+        return NULL;
+    for (u64 a = ALIGN_DOWN(pa.a, PAGE_SIZE); a < end; a += PAGE_SIZE)
+        if (!hyp_is_mapped(MMIO_BASE + a) && !try_map_register_page(a))
+            return NULL;
+    return (void *)(MMIO_BASE + pa.a);
+}
+
 void *mmio_map(maddr_t pa, size_t size) {
     u64 start = ALIGN_DOWN(pa.a, PAGE_SIZE), end = ALIGN_UP(pa.a + size, PAGE_SIZE);
 

@@ -40,7 +40,8 @@ void console_init(const char *cmdline, const struct uart_ops *ops);
 void console_start(void);
 void console_interrupt(void);
 void console_work(void);
-bool console_is_batch(void); /* the option "batch" was given */
+bool console_owns_port(u16 port); /* one of the registers of the serial port in use */
+bool console_is_batch(void);      /* the option "batch" was given */
 
 /* printk() of <pv/lib.h> lives here; so does its va_list form. */
 void console_vprintk(const char *fmt, va_list ap) __printf(1, 0);

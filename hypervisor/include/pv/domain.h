@@ -156,6 +156,7 @@ struct domain {
     mfn_t ring_mfn[2];             /* console and store rings: a WRITABLE use held while the hypervisor serves them */
     void *launch;                  /* the launch room's record of this guest */
     u8 handle[16];
+    u32 pci_address; /* the control domain's: what it wrote to port 0xcf8 */
 };
 
 #define DOMAIN_ANY NULL

@@ -122,6 +122,7 @@ enum lock_class {
     LOCK_GNTTAB,
     LOCK_GNTTAB_FIND,
     LOCK_MM,
+    LOCK_PCI,
     LOCK_PAUSE,
     LOCK_PAGES,
     LOCK_DOMAINS,

@@ -34,6 +34,15 @@ struct platform_isa_irq {
     u16 flags;
 };
 
+/* A window through which PCI configuration space is memory (ACPI's MCFG): 1 MiB a bus, bus 0 of the segment at address.
+ */
+#define PLATFORM_MAX_MMCFGS 8
+struct platform_mmcfg {
+    u64 address;
+    u16 segment;
+    u8 start_bus, end_bus;
+};
+
 struct platform_cpu_id {
     u32 apic_id, acpi_id;
 };
@@ -53,6 +62,8 @@ struct platform_info {
     u32 nr_ioapics;
     struct platform_ioapic ioapic[PLATFORM_MAX_IOAPICS];
     struct platform_isa_irq isa[16];
+    u32 nr_mmcfgs;
+    struct platform_mmcfg mmcfg[PLATFORM_MAX_MMCFGS];
     u64 lapic_address;
     u16 pm_timer_port; /* 0: none */
     bool pm_timer_32bit;
@@ -83,6 +94,21 @@ void apic_timer_program(u64 deadline_ns);
 bool platform_route_isa_irq(u32 isa_irq, u8 vector, u32 apic_id);
 bool platform_route_gsi(u32 gsi, u16 madt_flags, u8 vector, u32 apic_id);
 void platform_mask_gsi(u32 gsi);
+
+/* --- I/O ports and PCI configuration space; any CPU --- */
+/* size: 1, 2 or 4. */
+u32 platform_port_read(u16 port, u32 size);
+void platform_port_write(u16 port, u32 size, u32 value);
+
+struct pci_address {
+    u16 seg;
+    u8 bus, devfn;
+};
+/* All ones, of the size asked for, where there is nothing. Locks: pci_lock, inside. */
+u32 pci_read(struct pci_address a, u32 reg, u32 size);
+void pci_write(struct pci_address a, u32 reg, u32 size, u32 value);
+/* A device's registers; NULL: out of reach, or no memory for tables. Lives for ever. */
+void *pci_map_memory(u64 address, size_t size);
 
 /* --- time; time_now() is declared in <pv/time.h> and lives here --- */
 void platform_init_time(void);

@@ -190,6 +190,9 @@ bool hyp_is_mapped(u64 va);
 maddr_t hyp_translate(u64 va);
 /* A device's registers, uncached; lives for ever. */
 void *mmio_map(maddr_t pa, size_t size);
+/* The same after boot, for an address that is not the firmware's: NULL if it is out of reach, or there is no memory for
+ * tables. The caller sees to it that two CPUs do not do it at once. */
+void *mmio_try_map(maddr_t pa, size_t size);
 
 /* --- FPU: the guests' only; the hypervisor has no use for it --- */
 void fpu_init_area(void *area);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dom0: what the control domain has of the machine's devices: I/O ports, device memory, PCI configuration.
+ *
+ * The control domain drives the devices, and without an IOMMU a device can write anywhere: it is trusted not to. What
+ * is kept from it here are the parts that the hypervisor runs on itself, so that two drivers do not fight over one
+ * device.
+ */
+#ifndef PV_DOM0_H
+#define PV_DOM0_H
+
+#include <pv/types.h>
+
+struct domain;
+struct vcpu;
+
+/* --- I/O ports --- */
+/* True unless each byte of the access is for the machine itself to answer. Whatever is not forbidden may be let through
+ * to the machine; the rest has to go through the functions below, which refuse, or do what is meant. */
+bool dom0_port_forbidden(u16 port, u32 size);
+/* An access of 1, 2 or 4 bytes by the control domain. Refused ones read as emul_port_read() says, and write nothing. */
+u32 dom0_port_read(struct vcpu *v, u16 port, u32 size);
+void dom0_port_write(struct vcpu *v, u16 port, u32 size, u32 value);
+
+/* --- device memory --- */
+/* A frame that is not RAM and that the control domain may not map: interrupt controllers. */
+bool dom0_mfn_forbidden(mfn_t m);
+
+#endif
