@@ -148,9 +148,9 @@ static void map_frame_table(void) {
     frame_table_max = top_of(false) >> PAGE_SHIFT;
 }
 
-/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole. */
+/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole, up to the end of the range that the
+ * ABI gives the table: kernels look up the frames of devices, wherever they are. */
 static void map_m2p(void) {
-    u64 top = ALIGN_UP(MAX(top_of(false), LOW_LIMIT), MiB(2));
     void *hole = boot_memory_page();
 
     memset(hole, 0xff, PAGE_SIZE);
@@ -166,7 +166,7 @@ static void map_m2p(void) {
             memset(maddr_to_virt(hyp_translate(va)), 0xff, PAGE_SIZE);
         }
     }
-    hyp_map_holes(M2P_BASE, (top >> PAGE_SHIFT) * 8, hole);
+    hyp_map_holes(M2P_BASE, M2P_SIZE, hole);
 }
 
 /* Any frame below frame_table_max can be looked at: one page of zeros is the RAM in the holes, and what the frame table

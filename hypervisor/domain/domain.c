@@ -27,22 +27,30 @@ void domain_for_each(void (*fn)(struct domain *d, void *arg), void *arg) {
 }
 
 /* Numbers are not used again until all others were: a late reference finds nobody rather than somebody else. */
-static bool enter_table(struct domain *d) {
-    bool found = false;
-
-    spin_lock(&domains_lock);
-    for (u32 tries = 0; tries < MAX_DOMAINS && !found; tries++) {
+static domid_t find_id(void) {
+    for (u32 tries = 0; tries < MAX_DOMAINS; tries++) {
         domid_t id = next_id;
 
         next_id = next_id + 1 < MAX_DOMAINS ? next_id + 1 : 1;
-        if (!domains[id]) {
-            d->id = id;
-            WRITE_ONCE(domains[id], d);
-            found = true;
-        }
+        if (!domains[id])
+            return id;
+    }
+    return DOMID_ANY;
+}
+
+static bool enter_table(struct domain *d, domid_t id) {
+    bool entered;
+
+    spin_lock(&domains_lock);
+    if (id == DOMID_ANY)
+        id = find_id();
+    entered = id < MAX_DOMAINS && !domains[id];
+    if (entered) {
+        d->id = id;
+        WRITE_ONCE(domains[id], d);
     }
     spin_unlock(&domains_lock);
-    return found;
+    return entered;
 }
 
 static bool create_vcpus(struct domain *d) {
@@ -76,7 +84,7 @@ static bool alloc_shared_info(struct domain *d) {
     return page_get_type(pg, PT_WRITABLE) == 0;
 }
 
-struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages) {
+struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max_pages) {
     struct domain *d = heap_alloc(sizeof(*d));
 
     if (!d)
@@ -90,10 +98,11 @@ struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages) {
     spin_init(&d->lock, LOCK_DOMAIN);
     spin_init(&d->mm_lock, LOCK_MM);
     spin_init(&d->page_lock, LOCK_PAGES);
-    if (!enter_table(d)) {
+    if (!enter_table(d, id)) {
         heap_free(d);
         return NULL;
     }
+    d->is_control = d->privileged = d->id == 0;
     evtchn_init(d);
     if (!alloc_shared_info(d) || !create_vcpus(d)) {
         d->dying = true;

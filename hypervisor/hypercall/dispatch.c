@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <pv/debug.h>
+#include <pv/dom0.h>
 #include <pv/trap.h>
 #include <xen/domctl.h>
 #include <xen/platform.h>
@@ -95,7 +96,8 @@ long hc_domctl(struct vcpu *v, u64 *arg) {
 }
 
 long hc_platform_op(struct vcpu *v, u64 *arg) {
-    (void)v;
+    if (v->domain->is_control)
+        return dom0_platform_op(v, gva(arg[0]));
     return refuse_control(arg[0], XENPF_INTERFACE_VERSION);
 }
 

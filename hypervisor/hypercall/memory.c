@@ -3,6 +3,8 @@
 // frames is memory_exchange.c's.
 #include "internal.h"
 
+#include <pv/dom0.h>
+
 #define OP_BITS 6 /* the ABI keeps the entries done by a preempted call above the command's bits */
 
 bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags) {
@@ -180,6 +182,8 @@ long hc_memory_op(struct vcpu *v, u64 *arg) {
         return memory_map(v, at);
     case XENMEM_machphys_mapping:
         return machphys_mapping(at);
+    case XENMEM_machine_memory_map:
+        return v->domain->is_control ? dom0_machine_memory_map(v, at) : refuse(cmd, at);
     case XENMEM_maximum_ram_page:
         return (long)frame_table_max - 1;
     case XENMEM_current_reservation:

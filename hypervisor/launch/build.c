@@ -102,6 +102,15 @@ static const char *lay_out(struct builder *b) {
     return b->behind > b->nr_pages ? "its memory is too small for the kernel and the ramdisk" : NULL;
 }
 
+/* Of the control domain only what the builder writes is cleared: the rest may be most of the machine's memory. */
+static struct page *alloc_block(struct builder *b, u64 n, u32 order) {
+    struct page *pg = b->d->is_control ? domain_alloc_raw_pages(b->d, order) : domain_alloc_pages(b->d, order);
+
+    for (u64 i = 0; pg && b->d->is_control && i < 1ul << order && n + i < b->behind; i++)
+        clear_page(page_to_virt(pg + i));
+    return pg;
+}
+
 /* Largest blocks first, so that most of the guest is contiguous. */
 static const char *allocate(struct builder *b) {
     u64 n = 0;
@@ -110,7 +119,7 @@ static const char *allocate(struct builder *b) {
     if (!b->p2m)
         return "not enough memory for the host to build it";
     for (u32 order = 9; n < b->nr_pages;) {
-        struct page *pg = b->nr_pages - n >= 1ul << order ? domain_alloc_pages(b->d, order) : NULL;
+        struct page *pg = b->nr_pages - n >= 1ul << order ? alloc_block(b, n, order) : NULL;
 
         if (!pg && !order--)
             return "not enough memory";
@@ -250,7 +259,7 @@ const char *build_domain(struct domain *d, struct build_request *req) {
         why = allocate(&b);
     if (!why)
         why = fill(&b);
-    if (!why)
+    if (!why && !d->is_control)
         why = hold_rings(&b);
     if (!why)
         why = start_state(&b);

@@ -8,6 +8,7 @@
 #include <pv/boot.h>
 #include <pv/console.h>
 #include <pv/debug.h>
+#include <pv/dom0.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
 #include <pv/trap.h>
@@ -74,6 +75,10 @@ static u32 index_of(const struct record *r) {
 static const char *connect(struct record *r, struct domain *d, struct start_info *si) {
     u32 console = 0, store = 0;
 
+    if (d->is_control) {
+        control_fill_start_info(si);
+        return console_guest_attach(r->gc, d, NULL, &console) ? "its console can't be attached" : NULL;
+    }
     if (console_guest_attach(r->gc, d, mfn_to_virt(d->ring_mfn[0]), &console))
         return "its console can't be attached";
     if (store_attach(index_of(r), d, &store))
@@ -83,7 +88,9 @@ static const char *connect(struct record *r, struct domain *d, struct start_info
     return NULL;
 }
 
-static u64 affinity_of(const struct launch_guest *g) {
+static u64 affinity_of(const struct launch_guest *g, u32 vcpu) {
+    if (g->control && control_is_pinned())
+        return BIT(vcpu % nr_cpus);
     return g->pinned ? g->pin[0] : SCHED_AFFINITY_ANY;
 }
 
@@ -91,7 +98,7 @@ static void set_scheduling(struct domain *d, const struct launch_guest *g) {
     for (u32 i = 0; i < d->nr_vcpus; i++) {
         sched_set_weight(&d->vcpu[i]->sched, g->weight, time_now());
         sched_set_cap(&d->vcpu[i]->sched, g->cap, time_now());
-        sched_set_affinity(&d->vcpu[i]->sched, affinity_of(g), time_now());
+        sched_set_affinity(&d->vcpu[i]->sched, affinity_of(g, i), time_now());
     }
 }
 
@@ -101,10 +108,12 @@ static const char *build(struct record *r, struct domain *d) {
                                 .ramdisk = blob_of(r->ramdisk),
                                 .command_line = g->cmdline,
                                 .nr_pages = g->memory >> PAGE_SHIFT,
-                                .flags = g->privileged ? SIF_PRIVILEGED : 0};
+                                .flags = d->is_control   ? SIF_PRIVILEGED | SIF_INITDOMAIN
+                                         : g->privileged ? SIF_PRIVILEGED
+                                                         : 0};
     const char *why;
 
-    d->privileged = g->privileged;
+    d->privileged |= g->privileged;
     d->linear_tables = g->linear_page_tables;
     d->launch = r;
     why = gnttab_init(d, GNTTAB_MAX_FRAMES) ? "not enough memory" : build_domain(d, &req);
@@ -121,8 +130,13 @@ static void discard(const struct record *r, struct domain *d) {
 /* NULL: r->d is there, and ready to run. Else nothing of it is left. */
 static const char *make_domain(void *arg) {
     struct record *r = arg;
-    struct domain *d = domain_create(r->guest->name, r->guest->vcpus, r->guest->memory >> PAGE_SHIFT);
-    const char *why = d ? build(r, d) : "not enough memory";
+    const struct launch_guest *g = r->guest;
+    u64 pages = g->memory >> PAGE_SHIFT;
+    struct domain *d = g->control ? domain_create(g->name, 0, g->vcpus, single ? control_max_pages(g->memory) : pages)
+                                  : domain_create(g->name, DOMID_ANY, g->vcpus, pages);
+    const char *why = d                               ? build(r, d)
+                      : g->control && domain_by_id(0) ? "there is a control domain already"
+                                                      : "not enough memory";
 
     if (why && d)
         discard(r, d);
@@ -220,7 +234,7 @@ static bool remains_are_gone(struct record *r) {
 /* False: not yet, some CPU still has to let go of it. */
 static bool reap(struct record *r) {
     u8 code = r->d->shutdown_code;
-    bool privileged = r->guest->privileged;
+    bool privileged = r->d->privileged;
 
     if (DEBUG && !r->reaped_since)
         debug_audit();
@@ -342,42 +356,20 @@ static const struct console_ops menu_ops = {
 
 /* --- boot --- */
 
-static u64 option_number(const char *key, u64 otherwise) {
-    const char *value;
-    char *end;
-    u64 n;
-
-    if (boot_option(key, &value) < 0)
-        return otherwise;
-    n = strtoull(value, &end, 0);
-    if (*end == 'G' || *end == 'g')
-        n <<= 30;
-    else if (*end == 'M' || *end == 'm')
-        n <<= 20;
-    else if (*end == 'K' || *end == 'k')
-        n <<= 10;
-    return n;
-}
-
-/* What small hosts can spare, for a guest of unknown needs. */
-static u64 default_memory(void) {
-    return MIN(LAUNCH_DEFAULT_MEMORY, (heap_free_count() << PAGE_SHIFT) / 4 * 3);
-}
-
-/* Without a launch file: the first module is the guest, the second its ramdisk. */
+/* Without a launch file: the first module is the control domain, the second its ramdisk. */
 static void plan_single(void) {
     struct launch_guest *g = &plan.guests[0];
     const char *line = boot_info.module[0].string, *args = strchr(line, ' ');
 
     single = true;
     plan.nr_guests = 1;
-    strlcpy(g->name, "guest", sizeof(g->name));
+    strlcpy(g->name, "Domain-0", sizeof(g->name));
     strlcpy(g->cmdline, args ? args + 1 : "", sizeof(g->cmdline));
     strlcpy(g->ready, "READY", sizeof(g->ready));
-    g->memory = ALIGN_DOWN(option_number("dom0_mem", default_memory()), PAGE_SIZE);
-    g->vcpus = (u32)MAX(1ul, MIN(option_number("dom0_max_vcpus", nr_cpus), (u64)LAUNCH_MAX_VCPUS));
+    g->memory = control_memory();
+    g->vcpus = control_vcpus();
     g->weight = LAUNCH_DEFAULT_WEIGHT;
-    g->privileged = true;
+    g->control = true;
     records[0].kernel = &boot_info.module[0];
     records[0].ramdisk = boot_info.nr_modules > 1 ? &boot_info.module[1] : NULL;
     console_set_raw(true);
@@ -409,6 +401,7 @@ static void plan_from_file(const struct boot_module *file) {
 void launch_boot(void) {
     const struct boot_module *file = find_launch_file();
 
+    dom0_init();
     timer_init(&retry_timer, retry, NULL);
     timer_init(&ready_timer, say_ready, NULL);
     console_set_ops(&menu_ops);

@@ -51,6 +51,14 @@ int store_attach(u32 guest, struct domain *d, u32 *port);
 /* From now on the domain is not touched. May be called again. */
 void store_detach(u32 guest);
 
+/* --- control.c: the control domain, by the options of the command line --- */
+u64 control_memory(void); /* bytes */
+u64 control_max_pages(u64 size);
+u32 control_vcpus(void);
+bool control_is_pinned(void); /* each vCPU to the CPU of its number */
+/* It has the serial line and the screen, and no rings. */
+void control_fill_start_info(struct start_info *si);
+
 /* --- build.c --- */
 struct build_request {
     struct blob kernel, ramdisk;

@@ -245,9 +245,9 @@ static bool set_channel(struct launch_guest *guest, struct span value, uint32_t 
 }
 
 static bool set_role(struct launch_guest *guest, struct span value, uint32_t line) {
-    (void)guest;
     (void)line;
-    return launch_span_is(value, "guest");
+    guest->control = launch_span_is(value, "control");
+    return guest->control || launch_span_is(value, "guest");
 }
 
 const struct launch_key launch_keys[] = {
@@ -267,7 +267,7 @@ const struct launch_key launch_keys[] = {
     {"privileged", "yes or no", set_privileged},
     {"channel", "1 to 4 different names of 1 to 31 letters, digits and - _ . +, such as a,b", set_channel},
     {"ready", "a text of 1 to 63 characters", set_ready},
-    {"role", "guest (a control domain cannot be started from a launch file yet)", set_role},
+    {"role", "guest or control", set_role},
 };
 
 const size_t launch_nr_keys = sizeof(launch_keys) / sizeof(launch_keys[0]);

@@ -37,7 +37,7 @@ static void give(struct domain *d, struct page *pg, u64 flags) {
     __atomic_store_n(&pg->count, flags | 1, __ATOMIC_SEQ_CST);
 }
 
-struct page *domain_alloc_pages(struct domain *d, u32 order) {
+static struct page *alloc_pages(struct domain *d, u32 order, bool clear) {
     struct page *pg = NULL;
 
     if (READ_ONCE(d->tot_pages) + (1ul << order) > d->max_pages)
@@ -45,7 +45,7 @@ struct page *domain_alloc_pages(struct domain *d, u32 order) {
     pg = heap_alloc_pages(order);
     if (!pg)
         return NULL;
-    for (u64 i = 0; i < 1ul << order; i++)
+    for (u64 i = 0; clear && i < 1ul << order; i++)
         clear_page(page_to_virt(pg + i));
     spin_lock(&d->page_lock);
     if (d->dying || d->tot_pages + (1ul << order) > d->max_pages) {
@@ -60,6 +60,15 @@ struct page *domain_alloc_pages(struct domain *d, u32 order) {
     }
     spin_unlock(&d->page_lock);
     return pg;
+}
+
+struct page *domain_alloc_pages(struct domain *d, u32 order) {
+    return alloc_pages(d, order, true);
+}
+
+struct page *domain_alloc_raw_pages(struct domain *d, u32 order) {
+    ASSERT(d->is_control);
+    return alloc_pages(d, order, false);
 }
 
 struct page *domain_alloc_shared_page(struct domain *d) {

@@ -3,25 +3,43 @@
 // memory or as the table of the next level; or, in a linear table, of its own level.
 #include "internal.h"
 
-/* What is no RAM belongs to devices, which nobody may map; anything else that can't be had is busy. */
+bool (*mm_may_map_device)(const struct domain *d, mfn_t m);
+
+/* What is no RAM belongs to devices; anything else that can't be had is busy. */
 static int leaf_refused(mfn_t m) {
     return mfn_valid(m) ? -EBUSY : -EPERM;
+}
+
+/* An entry that maps device registers, or firmware's tables, holds nothing, and says itself how they are cached. */
+static int leaf_get_device(u64 *entry, const struct domain *owner, u64 cache) {
+    if (!owner || !mm_may_map_device || !mm_may_map_device(owner, pte_mfn(*entry)))
+        return leaf_refused(pte_mfn(*entry));
+    *entry |= cache;
+    return 0;
+}
+
+/* What an entry holds has a reference; frames that are no RAM never do. */
+static bool maps_device(u64 entry) {
+    mfn_t m = pte_mfn(entry);
+
+    return !mfn_readable(m) || !(READ_ONCE(mfn_to_page(m)->count) & PAGE_REFS);
 }
 
 /* The frame of another domain may be its zombie. When that gets to drain it is not ours to wait for. */
 static int leaf_get(const struct page *table, u64 *entry, struct domain *owner) {
     mfn_t m = pte_mfn(*entry);
+    u64 cache = *entry & LEAF_CACHE;
     struct page *pg;
 
-    if (*entry & LEAF_CACHE && !page_owner(table)->privileged)
+    if (cache && !page_owner(table)->privileged)
         return -EINVAL;
     *entry &= ~(PTE_G | LEAF_CACHE);
     if (!owner || !mfn_readable(m))
-        return leaf_refused(m);
+        return leaf_get_device(entry, owner, cache);
     pg = mfn_to_page(m);
     if (*entry & PTE_W ? !ref_get_with_type(pg, owner, PT_WRITABLE) : ref_get(pg, owner))
         return 0;
-    return leaf_refused(m);
+    return leaf_get_device(entry, owner, cache);
 }
 
 static bool has_validated(const struct page *pg, enum page_type type) {
@@ -80,7 +98,7 @@ int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain
 void entry_put(struct page *table, enum page_type type, u64 entry) {
     struct page *pg;
 
-    if (!(entry & PTE_P))
+    if (!(entry & PTE_P) || (type == PT_L1 && unlikely(maps_device(entry))))
         return;
     pg = mfn_to_page(pte_mfn(entry));
     if (type != PT_L1 && unlikely(page_last_type(pg) == type)) {

@@ -26,6 +26,7 @@ static void set_isa_identity(void) {
 }
 
 void platform_init(maddr_t rsdp) {
+    platform.phys_bits = x86_features.phys_bits;
     set_isa_identity();
     apic_detect();
     platform_add_cpu(&platform, platform.boot_apic_id, 0);

@@ -2,6 +2,7 @@
 // The emulator's view of the current vCPU: its memory, control and debug registers, MSRs, ports and CPUID.
 #include "internal.h"
 
+#include <pv/dom0.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
 #include <pv/run.h>
@@ -167,6 +168,19 @@ static bool op_port_allowed(void *arg, u16 port, u32 size) {
     return !((u32)(bits[0] | bits[1] << 8) >> port % 8 & ((1u << size) - 1));
 }
 
+static u32 op_port_read(void *arg, u16 port, u32 size) {
+    struct vcpu *v = arg;
+
+    return v->domain->is_control ? dom0_port_read(v, port, size) : emul_port_read(port, size);
+}
+
+static void op_port_write(void *arg, u16 port, u32 size, u32 value) {
+    struct vcpu *v = arg;
+
+    if (v->domain->is_control)
+        dom0_port_write(v, port, size, value);
+}
+
 static void host_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4]) {
     (void)arg;
     cpuid(leaf, sub, out);
@@ -217,6 +231,8 @@ const struct emul_ops trap_emul_ops = {
     .write_msr = op_write_msr,
     .write_xcr = op_write_xcr,
     .port_allowed = op_port_allowed,
+    .port_read = op_port_read,
+    .port_write = op_port_write,
     .cpuid = op_cpuid,
     .read_tsc = op_read_tsc,
     .invlpg = op_invlpg,

@@ -47,6 +47,7 @@ void x86_detect_features(void) {
     f->fsgsbase = bit_of(7, 0, EBX, 0);
     f->invpcid = bit_of(7, 0, EBX, 10);
     f->umip = bit_of(7, 0, ECX, 2);
+    f->pat = bit_of(1, 0, EDX, 16);
     f->svm = bit_of(0x80000001, 0, ECX, 2);
     f->page1g = bit_of(0x80000001, 0, EDX, 26);
     f->rdtscp = bit_of(0x80000001, 0, EDX, 27);
@@ -62,6 +63,10 @@ void x86_detect_features(void) {
     detect_xsave(f);
 }
 
+/* WB WT UC- UC, WC WP UC UC: what guests are told, fixed by the ABI; UC, which device registers of our own are mapped
+ * with, is where it was. */
+#define ABI_PAT 0x0000050100070406ul
+
 static void set_control_registers(void) {
     const struct x86_features *f = &x86_features;
     u64 cr4 = CR4_PAE | CR4_DE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -72,6 +77,8 @@ static void set_control_registers(void) {
     write_cr4(cr4);
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
+    if (f->pat)
+        wrmsr(MSR_PAT, ABI_PAT);
     if (f->xsave)
         __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)f->xcr0), "d"((u32)(f->xcr0 >> 32)));
 }

@@ -4,6 +4,7 @@
 #include "host.h"
 #include <pv/boot.h>
 #include <pv/console.h>
+#include <pv/dom0.h>
 #include <pv/gate.h>
 #include <pv/run.h>
 #include <pv/sched.h>
@@ -34,6 +35,16 @@ WEAK bool x86_segment_rights(u16 selector, u32 *rights) {
 
 WEAK void gate_put_kernel_sp(struct vcpu *v, u64 sp) {
     (void)v, (void)sp;
+}
+
+/* --- the machine, for the control domain --- */
+WEAK long dom0_platform_op(struct vcpu *v, gva_t at) {
+    (void)v, (void)at;
+    return -ENOSYS;
+}
+WEAK long dom0_machine_memory_map(struct vcpu *v, gva_t at) {
+    (void)v, (void)at;
+    return -ENOSYS;
 }
 
 /* --- traps --- */

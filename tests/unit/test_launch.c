@@ -108,6 +108,13 @@ static void all_keys(void **state) {
     assert_int_equal(g->memory_line, 5);
 }
 
+static void the_role_control_makes_the_control_domain(void **state) {
+    (void)state;
+    assert_int_equal(parse("[a]\nkernel = k\n[b]\nkernel = k\nrole = control\n"), 0);
+    assert_int_equal(plan.nr_guests, 2);
+    assert_true(!plan.guests[0].control && plan.guests[1].control);
+}
+
 static void others_still_start(void **state) {
     (void)state;
     assert_int_equal(parse("[a]\nkernel = k\n[b]\nkernel = k\ncolour = red\n[c]\nkernel = k\n"), 1);
@@ -142,8 +149,7 @@ static void bad_values(void **state) {
         {"ready = \"a", "ready: expected nothing after the closing quote, and one to be there, found \"\"a\""},
         {"cmdline = \"a\" b",
          "cmdline: expected nothing after the closing quote, and one to be there, found \"\"a\" b\""},
-        {"role = control",
-         "role: expected guest (a control domain cannot be started from a launch file yet), found \"control\""},
+        {"role = master", "role: expected guest or control, found \"master\""},
         {"nonsense", "expected [name], key = value, or a # comment, found \"nonsense\""},
         {"cap = \x01", "expected printable ASCII text, found \"cap = ?\""},
     };
@@ -285,11 +291,22 @@ static void small_buffers(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty_files),        cmocka_unit_test(defaults),      cmocka_unit_test(all_keys),
-        cmocka_unit_test(others_still_start), cmocka_unit_test(bad_values),    cmocka_unit_test(bad_structure),
-        cmocka_unit_test(duplicate_sections), cmocka_unit_test(many_sections), cmocka_unit_test(long_things),
-        cmocka_unit_test(module_check),       cmocka_unit_test(memory_check),  cmocka_unit_test(cpu_check),
-        cmocka_unit_test(module_names),       cmocka_unit_test(readiness),     cmocka_unit_test(small_buffers),
+        cmocka_unit_test(the_role_control_makes_the_control_domain),
+        cmocka_unit_test(empty_files),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(all_keys),
+        cmocka_unit_test(others_still_start),
+        cmocka_unit_test(bad_values),
+        cmocka_unit_test(bad_structure),
+        cmocka_unit_test(duplicate_sections),
+        cmocka_unit_test(many_sections),
+        cmocka_unit_test(long_things),
+        cmocka_unit_test(module_check),
+        cmocka_unit_test(memory_check),
+        cmocka_unit_test(cpu_check),
+        cmocka_unit_test(module_names),
+        cmocka_unit_test(readiness),
+        cmocka_unit_test(small_buffers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

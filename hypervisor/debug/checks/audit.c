@@ -100,6 +100,8 @@ static void count_entry(const struct page *pg, enum page_type type, u64 entry) {
 
     if (type != PT_L1 && mfn_eq(m, page_to_mfn(pg)))
         return;
+    if (type == PT_L1 && mm_may_map_device && mm_may_map_device(domain_by_id((domid_t)(pg->owner - 1)), m))
+        return;
     count(m, type != PT_L1 || entry & PTE_W, NULL);
     if (type != PT_L1 && page_last_type(mfn_to_page(m)) == type) {
         own->links++;

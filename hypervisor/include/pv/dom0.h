@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dom0: what the control domain has of the machine's devices: I/O ports, device memory, PCI configuration.
+ * dom0: the physical machine as the control domain sees it: its memory map, firmware, time and power, and what it has
+ * of the devices: I/O ports, device memory, PCI configuration. Callers have seen to it that the domain is the one.
  *
  * The control domain drives the devices, and without an IOMMU a device can write anywhere: it is trusted not to. What
  * is kept from it here are the parts that the hypervisor runs on itself, so that two drivers do not fight over one
@@ -13,6 +14,14 @@
 
 struct domain;
 struct vcpu;
+
+/* Once, before the control domain is built. */
+void dom0_init(void);
+
+/* platform_op. at: the guest's struct xen_platform_op. */
+long dom0_platform_op(struct vcpu *v, gva_t at);
+/* XENMEM_machine_memory_map. at: the guest's struct xen_memory_map. */
+long dom0_machine_memory_map(struct vcpu *v, gva_t at);
 
 /* --- I/O ports --- */
 /* True unless each byte of the access is for the machine itself to answer. Whatever is not forbidden may be let through

@@ -189,8 +189,10 @@ void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u8 code);
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
-/* Allocates a domain with no memory and nr_vcpus vCPUs that are down. NULL: out of memory. */
-struct domain *domain_create(const char *name, u32 nr_vcpus, u64 max_pages);
+/* Allocates a domain with no memory and nr_vcpus vCPUs that are down. id: 0 is the control domain's, which it then is;
+ * DOMID_ANY: one that is free. NULL: out of memory, or the number is taken. */
+#define DOMID_ANY ((domid_t)DOMID_INVALID)
+struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max_pages);
 /* Takes a dying domain apart; returns false while more is to be done (call again). */
 bool domain_destroy(struct domain *d);
 /* Calls fn for each domain, in order of id. */

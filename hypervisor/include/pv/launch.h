@@ -56,6 +56,7 @@ struct launch_guest {
     bool pinned; /* pin[] counts; else all CPUs */
     bool linear_page_tables;
     bool privileged; /* may print with console_io and power off the host */
+    bool control;    /* the control domain: drives the machine, and may start other domains */
     uint32_t nr_channels;
     char channel[LAUNCH_GUEST_CHANNELS][LAUNCH_NAME_SIZE];
 

@@ -125,6 +125,8 @@ void page_put_with_type(struct page *pg);
 /* --- a domain's memory --- */
 /* Frames for a domain: cleared, owned, on its list, counted against max_pages. NULL: no memory or over the limit. */
 struct page *domain_alloc_pages(struct domain *d, u32 order);
+/* The same with whatever is in them: for the control domain alone, which may see all memory, and may get most of it. */
+struct page *domain_alloc_raw_pages(struct domain *d, u32 order);
 /* A frame owned by d that is not part of its memory (shared info, grant tables): not counted. */
 struct page *domain_alloc_shared_page(struct domain *d);
 void domain_free_shared_page(struct domain *d, struct page *pg);
@@ -170,6 +172,9 @@ int mm_set_ldt(struct vcpu *v, gva_t base, u32 entries);
 int mm_update_descriptor(struct domain *d, maddr_t ma, u64 desc);
 /* Guest kernel's write to a read-only leaf entry: true if `va` maps an L1 table of its own; *entry is set. */
 bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old);
+
+/* May d's leaf entries map this frame, which is no RAM? Set by the dom0 room; without it nobody's may. */
+extern bool (*mm_may_map_device)(const struct domain *d, mfn_t m);
 
 /* --- software walk --- */
 /* The leaf entry that maps va under L4 `base`, 0 if none. Entries are untrusted once the walk is over: take a reference

@@ -73,6 +73,7 @@ struct platform_info {
     bool have_s5;
     bool no_legacy; /* the FADT says that there are no 8042, no RTC... (microvm) */
     u16 sci_gsi;
+    u8 phys_bits; /* of a machine address */
 };
 extern struct platform_info platform;
 

@@ -13,6 +13,7 @@
 /* --- the hypervisor's address space (docs/memory.md) --- */
 #define HYP_TEXT_BASE 0xffffffff80000000ul
 #define M2P_BASE 0xffff800000000000ul
+#define M2P_SIZE 0x4000000000ul /* as XENMEM_machphys_mapping says */
 #define DIRECTMAP_BASE 0xffff880000000000ul
 #define MMIO_BASE 0xffffc80000000000ul
 #define FRAMETABLE_BASE 0xffffd00000000000ul
@@ -24,7 +25,7 @@
 /* --- features the hypervisor looks at; all CPUs are taken to be alike --- */
 struct x86_features {
     bool x2apic, tsc_deadline, xsave, xsaveopt, fsgsbase, umip, pcid, invpcid, ibpb, invariant_tsc, page1g, svm, vmx;
-    bool rdtscp, avx, arat;
+    bool rdtscp, avx, arat, pat;
     u64 xcr0; /* what XCR0 is set to */
     u32 xsave_size, mxcsr_mask;
     u8 phys_bits;
