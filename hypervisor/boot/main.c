@@ -87,6 +87,7 @@ void boot_main(u32 kind, u64 info) {
     console_init(boot_info.command_line, &platform_uart_ops);
     debug_init();
     printk("Paravane %s, by %s\n", PARAVANE_VERSION, boot_info.loader);
+    boot_report_unknown_options();
     sched_init();
     x86_detect_features();
     boot_memory_init();

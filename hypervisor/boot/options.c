@@ -30,3 +30,34 @@ bool boot_option_flag(const char *word) {
             return true;
     return false;
 }
+
+/* Names of the options that some room reads, and of those that loaders' set-up scripts add for the peer and that mean
+ * nothing here. */
+static const char *const known[] = {
+    "audit",     "batch",    "color",        "colour",      "com1",           "com2",
+    "console",   "dom0_mem", "failalloc",    "failcpu",     "dom0_max_vcpus", "dom0_vcpus_pin",
+    "failstart", "fastpath", "fault",        "loglvl",      "guest_loglvl",   "noreboot",
+    "panic",     "edd",      "no-real-mode", "placeholder",
+};
+
+static bool is_known(const char *word, size_t len) {
+    for (u32 i = 0; i < ARRAY_SIZE(known); i++) {
+        size_t n = strlen(known[i]);
+
+        if (len >= n && !strncmp(word, known[i], n) && (len == n || word[n] == '='))
+            return true;
+    }
+    return false;
+}
+
+void boot_report_unknown_options(void) {
+    char copy[64];
+    size_t len;
+
+    for (const char *p = next_word(boot_info.command_line, &len); len; p = next_word(p + len, &len)) {
+        if (is_known(p, len))
+            continue;
+        strlcpy(copy, p, MIN(len + 1, sizeof(copy)));
+        printk("option %s is not known and has no effect (docs/options.md lists those that are)\n", copy);
+    }
+}

@@ -125,7 +125,8 @@ static void put_message(const char *text, size_t n) {
         memcpy(line + total, text, len);
         total += len;
         line[total++] = '\n';
-        mux_host_write(line, total);
+        if (!options.quiet || lock.forced)
+            mux_host_write(line, total);
         log_put(line, total);
         len += len < n;
         text += len;

@@ -51,6 +51,7 @@ struct console_options {
     u32 baud;
     u8 line_control; /* register value for data bits, parity, stop bits */
     bool colour, batch;
+    bool quiet; /* the host's own lines go to the log alone, until a panic */
 };
 void options_parse(const char *cmdline, struct console_options *o);
 

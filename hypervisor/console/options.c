@@ -64,6 +64,8 @@ static void parse_word(const char *p, size_t len, struct port ports[2], int *whi
         *which = strncmp(v, "none", 4) == 0 ? -1 : strncmp(v, "com2", 4) == 0 ? 1 : 0;
     else if ((v = value_of(p, "color")) || (v = value_of(p, "colour")))
         o->colour = strncmp(v, "off", 3) != 0;
+    else if ((v = value_of(p, "loglvl")))
+        o->quiet = strncmp(v, "none", 4) == 0 || strncmp(v, "error", 5) == 0 || strncmp(v, "warning", 7) == 0;
     else if (len == 5 && strncmp(p, "batch", 5) == 0)
         o->batch = true;
 }

@@ -5,17 +5,20 @@
 //     dom0_mem=[min:SIZE,][max:SIZE,]SIZE   SIZE: 512M, 1G+10%, 25%; negative: all but so much
 //     dom0_max_vcpus=N or MIN-MAX
 //     dom0_vcpus_pin
+//     noreboot                              the machine stays as it is when the control domain has crashed
 #include "internal_host.h"
 
 #include <pv/boot.h>
+#include <pv/console.h>
+#include <pv/gate.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
 
-#define NO_SIZE 0
+#define NO_SIZE (~0ul)
 #define LARGEST_RESERVE MiB(128)
 
 struct memory_option {
-    u64 least, most, size; /* bytes, NO_SIZE: not given */
+    u64 least, most, size; /* bytes; size and most NO_SIZE: not given */
 };
 
 static u64 all_memory(void) {
@@ -56,7 +59,7 @@ static void read_part(const char *p, struct memory_option *o, u64 all) {
 }
 
 static struct memory_option read_memory_option(u64 all) {
-    struct memory_option o = {NO_SIZE, NO_SIZE, NO_SIZE};
+    struct memory_option o = {0, NO_SIZE, NO_SIZE};
     const char *p;
     int left = boot_option("dom0_mem", &p);
 
@@ -91,7 +94,7 @@ u64 control_memory(void) {
 u64 control_max_pages(u64 size) {
     struct memory_option o = read_memory_option(all_memory());
 
-    return MAX(size, o.most) >> PAGE_SHIFT;
+    return (o.most == NO_SIZE ? size : MAX(size, o.most)) >> PAGE_SHIFT;
 }
 
 u32 control_vcpus(void) {
@@ -131,4 +134,56 @@ void control_fill_start_info(struct start_info *si) {
     vga->u.text_mode_3.columns = TEXT_COLUMNS;
     si->console.dom0.info_off = sizeof(*si);
     si->console.dom0.info_size = offsetof(struct dom0_vga_console_info, u) + sizeof(vga->u.text_mode_3);
+}
+
+#define REBOOT_SECONDS 5 /* for whoever reads the screen */
+
+static void report_vcpu(const struct vcpu *v) {
+    const struct regs *r = &v->gate->regs;
+
+    if (v->initialised)
+        printk("  vCPU %u, %s mode: rip %016lx rsp %016lx cr3 %016lx\n", v->id, v->kernel_mode ? "kernel" : "user",
+               r->rip, r->rsp, mfn_to_maddr(v->base).a);
+}
+
+static void __noreturn stay(void) {
+    printk("noreboot: the machine stays as it is\n");
+    console_drain();
+    for (;;)
+        cpu_goes_on();
+}
+
+static void __noreturn restart_soon(void) {
+    printk("the machine restarts in %u seconds\n", REBOOT_SECONDS);
+    console_drain();
+    for (u32 i = 0; i < REBOOT_SECONDS * 1000; i++) {
+        platform_delay_us(1000);
+        cpu_goes_on();
+    }
+    platform_reboot();
+}
+
+/* Nobody else drives the devices: other domains would only lose what they still write. */
+static void stop_other(struct domain *d, void *arg) {
+    (void)arg;
+    if (!d->is_control)
+        domain_pause(d);
+}
+
+void control_ended(struct domain *d, const char *how) {
+    u8 code = d->shutdown_code;
+
+    domain_for_each(stop_other, NULL);
+    printk("guest %s %s\n", d->name, how);
+    if (code == SHUTDOWN_crash || code == SHUTDOWN_watchdog) {
+        for (u32 i = 0; i < d->nr_vcpus; i++)
+            report_vcpu(d->vcpu[i]);
+        if (boot_option_flag("noreboot"))
+            stay();
+        restart_soon();
+    }
+    console_drain();
+    if (code == SHUTDOWN_reboot)
+        platform_reboot();
+    platform_power_off();
 }

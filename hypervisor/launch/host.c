@@ -37,7 +37,7 @@ static struct record records[LAUNCH_MAX_GUESTS];
 static struct spinlock work_lock = SPINLOCK_INIT(LOCK_WORK);
 static struct timer retry_timer, ready_timer;
 static bool ready_pending; /* all guests are ready, and it has not been said yet */
-static bool single;        /* no launch file: the host is there for one guest */
+static bool single;        /* no launch file: the one guest is the control domain */
 static u8 single_end_code;
 
 /* --- modules --- */
@@ -236,6 +236,8 @@ static bool reap(struct record *r) {
     u8 code = r->d->shutdown_code;
     bool privileged = r->d->privileged;
 
+    if (r->d->is_control)
+        control_ended(r->d, end_name(code));
     if (DEBUG && !r->reaped_since)
         debug_audit();
     if (!r->reaped_since)

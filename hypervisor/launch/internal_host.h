@@ -59,6 +59,9 @@ bool control_is_pinned(void); /* each vCPU to the CPU of its number */
 /* It has the serial line and the screen, and no rings. */
 void control_fill_start_info(struct start_info *si);
 
+/* It ended, `how`: the host ends with it, as it did; after a report, if it did not end by itself. */
+void control_ended(struct domain *d, const char *how) __noreturn;
+
 /* --- build.c --- */
 struct build_request {
     struct blob kernel, ramdisk;

@@ -55,6 +55,9 @@ int boot_option(const char *key, const char **value);
 /* True if the word is there, alone. */
 bool boot_option_flag(const char *word);
 
+/* Says in the log which words of the command line nobody reads. */
+void boot_report_unknown_options(void);
+
 void boot_main(u32 kind, u64 info) __attribute__((noreturn));
 #endif
 #endif
