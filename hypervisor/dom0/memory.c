@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The control domain's view of physical memory: the machine's memory map as the loader gave it, and which frames beside
 // RAM it may map: registers of devices, firmware's tables. RAM it has only as any other domain, frame by frame.
-#include <pv/dom0.h>
+#include "internal.h"
 
 #include <pv/boot.h>
 #include <pv/domain.h>
@@ -61,13 +61,15 @@ bool dom0_mfn_forbidden(mfn_t m) {
     return false;
 }
 
-static bool may_map_device(const struct domain *d, mfn_t m) {
-    u64 start = m.n << PAGE_SHIFT;
+bool dom0_is_device(mfn_t m) {
+    return m.n < 1ul << (platform.phys_bits - PAGE_SHIFT) && !touches_ram(m.n << PAGE_SHIFT) && !dom0_mfn_forbidden(m);
+}
 
-    return d->is_control && m.n < 1ul << (platform.phys_bits - PAGE_SHIFT) && !touches_ram(start) &&
-           !dom0_mfn_forbidden(m);
+static bool may_map_device(const struct domain *d, mfn_t m) {
+    return d->is_control && dom0_is_device(m);
 }
 
 void dom0_init(void) {
     mm_may_map_device = may_map_device;
+    evtchn_pirq_hooks = &dom0_pirq_hooks;
 }

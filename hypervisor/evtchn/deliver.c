@@ -101,20 +101,21 @@ int evtchn_send(struct domain *d, u32 port) {
     return rc;
 }
 
-/* Sets a port of the hypervisor's own pending, if it is still what the caller takes it for. */
-static void raise_if(struct domain *d, u32 port, enum evtchn_state state, u32 pirq) {
+void evtchn_raise_host(struct domain *d, u32 port) {
     spin_lock(&d->evtchn.lock);
     struct evtchn *chn = evtchn_port_used(d, port);
-    if (chn && chn->state == state && (state != EVTCHN_PIRQ || chn->u.pirq.pirq == pirq))
+    if (chn && chn->state == EVTCHN_HOST)
         evtchn_port_raise(d, port, chn);
     spin_unlock(&d->evtchn.lock);
 }
 
-void evtchn_raise_host(struct domain *d, u32 port) {
-    raise_if(d, port, EVTCHN_HOST, 0);
-}
-void evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq) {
-    raise_if(d, port, EVTCHN_PIRQ, pirq);
+bool evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq) {
+    struct evtchn *chn = evtchn_port(d, port);
+    if (!chn || chn->state != EVTCHN_PIRQ || chn->u.pirq.pirq != pirq || !d->shared_info)
+        return true;
+    bool taken = !bit_test(pending_bits(d), port);
+    evtchn_port_raise(d, port, chn);
+    return taken;
 }
 
 int evtchn_unmask(struct domain *d, u32 port) {

@@ -128,16 +128,18 @@ int evtchn_bind_virq(struct domain *d, u32 virq, u32 vcpu, u32 *port) {
     return rc;
 }
 
-/* The hook checks the pirq and the right to it; it goes last, being the only step that cannot be undone here. */
+/* The hook checks the pirq and the right to it. The port is there before interrupts can come. */
 int evtchn_bind_pirq(struct domain *d, u32 pirq, u32 flags, u32 *port) {
     if (!evtchn_pirq_hooks)
         return -EPERM;
     spin_lock(&d->evtchn.lock);
     int rc = port_find_free(d, port);
-    if (!rc)
-        rc = evtchn_pirq_hooks->bind(d, pirq, flags, *port);
-    if (!rc)
+    if (!rc) {
         port_use(d, *port, (struct evtchn){.state = EVTCHN_PIRQ, .u.pirq.pirq = pirq});
+        rc = evtchn_pirq_hooks->bind(d, pirq, flags, *port);
+        if (rc)
+            port_free(d, *port);
+    }
     spin_unlock(&d->evtchn.lock);
     return rc;
 }
@@ -195,6 +197,8 @@ int evtchn_bind_vcpu(struct domain *d, u32 port, u32 vcpu) {
         !chn || chn->state == EVTCHN_IPI || (chn->state == EVTCHN_VIRQ && !evtchn_virq_is_global(chn->u.virq.virq));
     if (!fixed)
         WRITE_ONCE(chn->vcpu, (u8)vcpu);
+    if (!fixed && chn->state == EVTCHN_PIRQ)
+        evtchn_pirq_hooks->moved(d, chn->u.pirq.pirq, vcpu);
     spin_unlock(&d->evtchn.lock);
     return fixed ? -EINVAL : 0;
 }
@@ -282,6 +286,8 @@ void evtchn_destroy(struct domain *d) {
     t->dead = true;
     spin_unlock(&t->lock);
     evtchn_close_all_locked(d, true);
+    if (evtchn_pirq_hooks)
+        evtchn_pirq_hooks->release(d);
     spin_lock(&t->lock);
     for (u32 i = 0; i < EVTCHN_NR_CHUNKS; i++) {
         heap_free(t->chunk[i]);

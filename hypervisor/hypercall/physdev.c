@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// physdev_op of a domain without devices: the I/O privilege level and bitmap of its user mode. The rest is refused,
-// with the errors that such domains get.
+// physdev_op: the I/O privilege level and bitmap of user mode, which every domain has. The rest is about devices, and
+// is the control domain's (room dom0); other domains are refused with the errors that such domains get.
 #include "internal.h"
 
+#include <pv/dom0.h>
 #include <xen/physdev.h>
 
 #define MAX_PORTS 65536
@@ -84,13 +85,15 @@ long hc_physdev_op(struct vcpu *v, u64 *arg) {
     switch (arg[0]) {
     case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
         return 0;
-    case PHYSDEVOP_irq_status_query:
-        return irq_status(gva(arg[1]));
     case PHYSDEVOP_set_iopl:
         return set_iopl(v, gva(arg[1]));
     case PHYSDEVOP_set_iobitmap:
         return set_iobitmap(v, gva(arg[1]));
     default:
+        if (v->domain->is_control)
+            return dom0_physdev_op(v, arg[0], gva(arg[1]));
+        if (arg[0] == PHYSDEVOP_irq_status_query)
+            return irq_status(gva(arg[1]));
         return refuse(arg[0], gva(arg[1]));
     }
 }

@@ -13,7 +13,7 @@ enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc };
 #define MMCFG_FUNCTION 4096
 
 /* Guards the pair of ports, and the mapping of windows. */
-static struct spinlock pci_lock = SPINLOCK_INIT(LOCK_PCI);
+static struct spinlock pci_lock = SPINLOCK_INIT(LOCK_DEVICE);
 
 u32 platform_port_read(u16 port, u32 size) {
     switch (size) {

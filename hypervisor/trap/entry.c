@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <pv/console.h>
+#include <pv/dom0.h>
 #include <pv/hypercall.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
@@ -34,6 +35,7 @@ static bool handle_interrupt(struct cpu *c, u32 vector) {
     default:
         if (vector < 0x20 || vector == 0x80)
             return false;
+        dom0_interrupt(vector);
         apic_eoi();
         return true;
     }

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <pv/console.h>
+#include <pv/dom0.h>
 #include <pv/debug.h>
 #include <pv/platform.h>
 #include <pv/x86.h>
@@ -39,6 +40,7 @@ void trap_from_host(struct regs *r) {
         return;
     default:
         if (r->vector >= 32) {
+            dom0_interrupt((u32)r->vector);
             apic_eoi();
             return;
         }

@@ -38,6 +38,10 @@ WEAK void gate_put_kernel_sp(struct vcpu *v, u64 sp) {
 }
 
 /* --- the machine, for the control domain --- */
+WEAK long dom0_physdev_op(struct vcpu *v, u64 cmd, gva_t at) {
+    (void)v, (void)cmd, (void)at;
+    return -ENOSYS;
+}
 WEAK long dom0_platform_op(struct vcpu *v, gva_t at) {
     (void)v, (void)at;
     return -ENOSYS;

@@ -320,21 +320,43 @@ static void pirq_unbind(struct domain *d, u32 pirq) {
     pirq_bound = 0;
 }
 
+static u32 pirq_vcpu;
+static void pirq_moved(struct domain *d, u32 pirq, u32 vcpu) {
+    (void)d;
+    assert_int_equal(pirq, pirq_bound);
+    pirq_vcpu = vcpu;
+}
+static struct domain *pirqs_released;
+static void pirq_release(struct domain *d) {
+    assert_int_equal(pirq_bound, 0);
+    pirqs_released = d;
+}
+
 static void pirqs(void **state) {
     (void)state;
-    static const struct evtchn_pirq_hooks hooks = {pirq_bind, pirq_unbind};
+    static const struct evtchn_pirq_hooks hooks = {pirq_bind, pirq_unbind, pirq_moved, pirq_release};
     struct evtchn_bind_pirq a = {.pirq = 5};
     assert_int_equal(do_op(dc, EVTCHNOP_bind_pirq, &a), -EPERM);
     evtchn_pirq_hooks = &hooks;
     assert_int_equal(do_op(d1, EVTCHNOP_bind_pirq, &a), -EPERM);
     assert_int_equal(do_op(dc, EVTCHNOP_bind_pirq, &a), 0);
     assert_int_equal(status(dc, a.port).u.pirq, 5);
-    evtchn_raise_pirq(dc, a.port, 6);
+    assert_true(evtchn_raise_pirq(dc, a.port, 6));
     assert_false(pending(dc, a.port));
-    evtchn_raise_pirq(dc, a.port, 5);
+    assert_true(evtchn_raise_pirq(dc, a.port, 5));
     assert_true(pending(dc, a.port));
+    assert_false(evtchn_raise_pirq(dc, a.port, 5)); /* it still was */
+    assert_int_equal(bind_vcpu(dc, a.port, 1), 0);
+    assert_int_equal(pirq_vcpu, 1);
     assert_int_equal(do_close(dc, a.port), 0);
     assert_int_equal(pirq_bound, 0);
+    u32 refused = a.port;
+    assert_int_equal(do_op(d1, EVTCHNOP_bind_pirq, &a), -EPERM); /* the port is free again */
+    assert_int_equal(unbound(d1, 2, &refused), 0);
+    assert_int_equal(refused, 1);
+    assert_int_equal(do_op(dc, EVTCHNOP_bind_pirq, &a), 0);
+    evtchn_destroy(dc);
+    assert_ptr_equal(pirqs_released, dc);
 }
 
 static void poll(void **state) {

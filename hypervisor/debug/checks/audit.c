@@ -167,6 +167,7 @@ static void count_domain(struct domain *d) {
     for (u32 i = 0; i < d->nr_vcpus; i++)
         if (d->vcpu[i])
             count_vcpu(d->vcpu[i]);
+    count_if(d->eoi_mfn, MFN_INVALID);
     for (u32 i = 0; i < ARRAY_SIZE(d->ring_mfn); i++)
         count_if(d->ring_mfn[i], MFN_INVALID);
     if (d->shared_info)

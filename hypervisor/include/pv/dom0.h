@@ -20,8 +20,15 @@ void dom0_init(void);
 
 /* platform_op. at: the guest's struct xen_platform_op. */
 long dom0_platform_op(struct vcpu *v, gva_t at);
+/* physdev_op, but for what every domain has: at: the argument of sub-operation cmd. */
+long dom0_physdev_op(struct vcpu *v, u64 cmd, gva_t at);
 /* XENMEM_machine_memory_map. at: the guest's struct xen_memory_map. */
 long dom0_machine_memory_map(struct vcpu *v, gva_t at);
+
+/* --- interrupts --- */
+/* An interrupt of a device came to this CPU by this vector; false: it is nobody's. The EOI of the local APIC is the
+ * caller's. No locks held. */
+bool dom0_interrupt(u32 vector);
 
 /* --- I/O ports --- */
 /* True unless each byte of the access is for the machine itself to answer. Whatever is not forbidden may be let through

@@ -153,6 +153,7 @@ struct domain {
     struct gnttab gnttab;
     u64 wallclock_offset_ns;
     struct guest_console *console; /* served by the hypervisor, or NULL */
+    mfn_t eoi_mfn;                 /* the control domain's map of interrupts that want an EOI: a WRITABLE use */
     mfn_t ring_mfn[2];             /* console and store rings: a WRITABLE use held while the hypervisor serves them */
     void *launch;                  /* the launch room's record of this guest */
     u8 handle[16];

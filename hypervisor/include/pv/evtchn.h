@@ -112,14 +112,18 @@ void evtchn_send_global_virq(u32 virq);
 /* d NULL: nobody. -EINVAL if virq is not global. */
 int evtchn_set_global_handler(struct domain *d, u32 virq);
 
-/* Physical interrupts: hooks of the dom0 room; without them bind_pirq gives -EPERM. Called with the table lock held. */
+/* Physical interrupts: hooks of the dom0 room; without them bind_pirq gives -EPERM. All but release, which says that
+ * the domain goes, are called with the table lock held. */
 struct evtchn_pirq_hooks {
     int (*bind)(struct domain *d, u32 pirq, u32 flags, u32 port);
     void (*unbind)(struct domain *d, u32 pirq);
+    void (*moved)(struct domain *d, u32 pirq, u32 vcpu);
+    void (*release)(struct domain *d);
 };
 extern const struct evtchn_pirq_hooks *evtchn_pirq_hooks;
-/* Sets the port pending if it is (still) bound to that pirq. */
-void evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq);
+/* Sets the port pending. False: it still was, the guest has not looked since the last time. No lock is taken: whoever
+ * calls sees to it that the hook `unbind` waits. */
+bool evtchn_raise_pirq(struct domain *d, u32 port, u32 pirq);
 
 /* --- delivery --- */
 /* Marks a port pending and, unless masked, tells v. The vCPU is kicked only if its upcall_pending was clear. */

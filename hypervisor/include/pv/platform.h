@@ -91,10 +91,27 @@ void apic_eoi(void);
 void apic_timer_program(u64 deadline_ns);
 
 /* --- device interrupts --- */
-/* Routes a GSI to a vector of one CPU, unmasked. isa_irq < 16 applies the overrides; false: no IO-APIC has it. */
+/* Routes an ISA interrupt line, as ACPI's overrides say, to a vector of one CPU, unmasked, for the hypervisor's own
+ * use; false: no IO-APIC has it. */
 bool platform_route_isa_irq(u32 isa_irq, u8 vector, u32 apic_id);
-bool platform_route_gsi(u32 gsi, u16 madt_flags, u8 vector, u32 apic_id);
+
+struct platform_route {
+    u8 vector;
+    bool level, low; /* else edge, active high */
+    u32 apic_id;
+};
+/* By GSI. One caller at a time for one GSI. A new route is masked; false: there is no such line, or it cannot reach
+ * that CPU. The others do nothing then. */
+bool platform_set_gsi(u32 gsi, const struct platform_route *r);
+void platform_move_gsi(u32 gsi, u32 apic_id);
 void platform_mask_gsi(u32 gsi);
+void platform_unmask_gsi(u32 gsi);
+bool platform_has_gsi(u32 gsi);
+bool platform_owns_gsi(u32 gsi); /* routed by platform_route_isa_irq() */
+/* What kind of line it is as far as the MADT tells; vector and CPU are 0. */
+struct platform_route platform_default_route(u32 gsi);
+/* A register of the IO-APIC at this machine address; false: none there, or no such register. */
+bool platform_read_ioapic(u64 address, u32 reg, u32 *value);
 
 /* --- I/O ports and PCI configuration space; any CPU --- */
 /* size: 1, 2 or 4. */
