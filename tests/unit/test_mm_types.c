@@ -181,6 +181,44 @@ static void cache_and_global_bits_are_dropped(void **state) {
     assert_true(mm_host_table(l1)[2] == mm_pte(data, odd));
 }
 
+static bool is_device(const struct domain *owner, mfn_t m) {
+    return owner->is_control && (m.n == MM_HOLE || m.n == BEYOND);
+}
+
+/* Frames of devices have no count to hold: entries for them come and go, cached as the domain says. */
+static void devices_are_the_control_domains(void **state) {
+    static const u64 devices[] = {MM_HOLE, BEYOND};
+    mfn_t l1 = mm_host_frame(d), bad = mm_host_frame(d), data = mm_host_frame(d);
+    const u64 cached = MM_RWP | PTE_PCD | PTE_PWT | PTE_PAT;
+
+    (void)state;
+    mm_may_map_device = is_device;
+    assert_int_equal(mm_pin(d, bad, PT_L1), 0);
+    d->privileged = true;
+    assert_int_equal(mm_host_set(d, bad, 1, mm_pte(mfn(BEYOND), PTE_P)), -EPERM);
+    d->is_control = true;
+    for (u32 i = 0; i < ARRAY_SIZE(devices); i++)
+        mm_host_table(l1)[i] = mm_pte(mfn(devices[i]), cached);
+    assert_int_equal(mm_pin(d, l1, PT_L1), 0);
+    for (u32 i = 0; i < ARRAY_SIZE(devices); i++) {
+        assert_true(mm_host_table(l1)[i] == mm_pte(mfn(devices[i]), cached));
+        assert_int_equal(mm_host_set(d, l1, 5, mm_pte(mfn(devices[i]), cached | PTE_G)), 0);
+        assert_true(mm_host_table(l1)[5] == mm_pte(mfn(devices[i]), cached));
+        assert_int_equal(mm_host_set(d, l1, 5, mm_pte(data, cached)), 0);
+        assert_int_equal(mm_refs(data), 2);
+        assert_true(mm_host_table(l1)[5] == mm_pte(data, MM_RWP));
+        assert_int_equal(mm_host_set(d, l1, 5, mm_pte(mfn(devices[i]), PTE_P)), 0);
+        assert_int_equal(mm_refs(data), 1);
+    }
+    assert_int_equal(mm_host_set(d, l1, 6, mm_pte(mfn(BEYOND + 1), PTE_P)), -EPERM);
+    assert_int_equal(mm_host_set(d, l1, 6, mm_pte(mfn(3), PTE_P)), -EBUSY);
+    assert_int_equal(mm_refs(mfn(MM_HOLE)), 0);
+    assert_int_equal(mm_unpin(d, l1), 0);
+    assert_true(mm_drain(d));
+    assert_int_equal(mm_refs(mfn(MM_HOLE)), 0);
+    mm_may_map_device = NULL;
+}
+
 static void pins_come_and_go_once(void **state) {
     mfn_t l1 = mm_host_frame(d);
 
@@ -434,6 +472,7 @@ int main(void) {
         T(reserved_slots_are_cleared_and_refused),
         T(cache_bits_are_refused_without_privilege),
         T(cache_and_global_bits_are_dropped),
+        T(devices_are_the_control_domains),
         T(pins_come_and_go_once),
         T(preemption_at_every_point),
         T(partial_validation_is_a_state),
