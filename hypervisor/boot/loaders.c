@@ -100,7 +100,7 @@ struct mb2_module {
     u32 start, end;
     char string[];
 };
-enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MMAP = 6, MB2_RSDP1 = 14, MB2_RSDP2 = 15 };
+enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MMAP = 6, MB2_EFI64 = 12, MB2_RSDP1 = 14, MB2_RSDP2 = 15 };
 
 static void read_mb2_mmap(const struct mb2_tag *tag) {
     const struct mb2_mmap *map = (const void *)tag->data;
@@ -112,9 +112,28 @@ static void read_mb2_mmap(const struct mb2_tag *tag) {
     }
 }
 
+/* EFI's system table (UEFI specification 2.10, section 4.3), where the boot tables map it. */
+struct efi_system_table {
+    u64 signature;
+    u32 revision, header_size, crc, reserved;
+    u64 vendor;
+    u64 vendor_revision, consoles[6], runtime_services, boot_services;
+    u64 nr_tables, tables;
+};
+#define EFI_SIGNATURE 0x5453595320494249ul /* "IBI SYST" */
+#define MAPPED_BY_BOOT_TABLES GiB(4)
+
+static void read_efi(u64 at) {
+    const struct efi_system_table *t = phys(at);
+
+    if (at > MAPPED_BY_BOOT_TABLES - sizeof(*t) || t->signature != EFI_SIGNATURE || t->nr_tables > 1024)
+        return;
+    boot_info.efi = (struct boot_efi){t->tables, (u32)t->nr_tables, t->revision};
+}
+
 /* Bytes that a tag must have to be looked at. */
 static u32 least_size(u32 type) {
-    return type == MB2_MODULE || type == MB2_MMAP ? 16 : 8;
+    return type == MB2_MODULE || type == MB2_MMAP || type == MB2_EFI64 ? 16 : 8;
 }
 
 static void read_mb2_tag(const struct mb2_tag *tag) {
@@ -131,6 +150,9 @@ static void read_mb2_tag(const struct mb2_tag *tag) {
         break;
     case MB2_MMAP:
         read_mb2_mmap(tag);
+        break;
+    case MB2_EFI64:
+        read_efi(*(const u64 *)tag->data);
         break;
     case MB2_RSDP1:
         if (boot_info.rsdp)

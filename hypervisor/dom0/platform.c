@@ -3,6 +3,7 @@
 // Decode what it asks for, then do it; the structure goes back as a whole.
 #include <pv/dom0.h>
 
+#include <pv/boot.h>
 #include <pv/console.h>
 #include <pv/domain.h>
 #include <pv/mm.h>
@@ -53,6 +54,25 @@ static long get_cpu(struct xen_platform_op *op) {
     return 0;
 }
 
+static long get_efi_info(struct xenpf_firmware_info *f) {
+    union xenpf_efi_info *info = &f->u.efi_info;
+
+    if (!boot_info.efi.nr_tables)
+        return -ENOSYS;
+    switch (f->index) {
+    case XEN_FW_EFI_VERSION:
+    case XEN_FW_EFI_RT_VERSION:
+        info->version = boot_info.efi.version;
+        return 0;
+    case XEN_FW_EFI_CONFIG_TABLE:
+        info->cfg.addr = boot_info.efi.tables;
+        info->cfg.nent = boot_info.efi.nr_tables;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
 /* What a BIOS would have told, nobody asked it: the loader's world is gone. */
 static long get_firmware_info(struct xen_platform_op *op) {
     switch (op->u.firmware_info.type) {
@@ -64,7 +84,7 @@ static long get_firmware_info(struct xen_platform_op *op) {
         op->u.firmware_info.u.kbd_shift_flags = 0;
         return 0;
     case XEN_FW_EFI_INFO:
-        return -ENOSYS;
+        return get_efi_info(&op->u.firmware_info);
     default:
         return -EINVAL;
     }

@@ -67,6 +67,35 @@ def test_grub(boot, iso, firmware, protocol):
     assert "[counter] RESULT spin: 1 passed, 0 failed" in text
 
 
+CONTROL_CFG = """
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+set timeout=0
+multiboot2 /boot/paravane placeholder console=com1 dom0_mem=512M no-real-mode edd=off
+module2 /boot/vmlinux placeholder console=hvc0 quiet
+module2 --nounzip /boot/linux.cpio.gz
+boot
+"""
+
+
+def test_grub_starts_the_control_domain(boot, tmp_path):
+    """As Debian's boot menu does it, by UEFI: the kernel finds the firmware's tables there."""
+    top = tmp_path / "root"
+    (top / "boot" / "grub").mkdir(parents=True)
+    (top / "boot" / "grub" / "grub.cfg").write_text(CONTROL_CFG)
+    shutil.copy(qemu.BUILD / "paravane", top / "boot")
+    shutil.copy(qemu.find("linux.cpio.gz"), top / "boot")
+    subprocess.run(["strip", "-o", top / "boot" / "vmlinux", qemu.find("vmlinux-6.1")], check=True)
+    subprocess.run(["grub-mkrescue", "-o", tmp_path / "control.iso", top], check=True, capture_output=True)
+    machine = boot(kernel=False, extra=["-cdrom", str(tmp_path / "control.iso"), "-bios", OVMF], memory=1536)
+    machine.expect(r"READY linux: linux \S+, 2 CPUs", 120)
+    machine.expect(r"/ # ", 30)
+    machine.send("dmesg | grep -c 'efi: .*ACPI 2.0=0x'; ls /sys/firmware/acpi/tables | grep -c APIC\n")
+    machine.expect(r"\n1\r?\n1\r?\n", 30)
+    assert "is not known" not in machine.text
+
+
 @pytest.fixture
 def pvh_only(tmp_path):
     """The hypervisor with its Multiboot headers made unrecognizable: QEMU then enters it by its PVH note."""

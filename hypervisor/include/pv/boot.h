@@ -28,11 +28,19 @@ struct boot_module {
     const char *string; /* name and arguments, as the loader gave them */
 };
 
+/* What EFI firmware says of itself; no tables: it is a BIOS, or the loader did not tell. */
+struct boot_efi {
+    u64 tables; /* physical address of the configuration tables */
+    u32 nr_tables;
+    u32 version;
+};
+
 /* What any of the loaders gave, in one form. Strings are copies. */
 struct boot_info {
     const char *loader;
     const char *command_line;
     u64 rsdp; /* physical; 0: look for it */
+    struct boot_efi efi;
     u32 nr_ranges, nr_modules;
     struct boot_range range[BOOT_MAX_RANGES];
     struct boot_module module[BOOT_MAX_MODULES];
