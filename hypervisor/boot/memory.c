@@ -148,24 +148,38 @@ static void map_frame_table(void) {
     frame_table_max = top_of(false) >> PAGE_SHIFT;
 }
 
-/* One M2P page for each 2 MiB of RAM; one page of all ones stands for every hole, up to the end of the range that the
+/* Calls fn for each address of the M2P that tells of a GiB with RAM; more than once if that has several ranges. */
+static void for_each_m2p_chunk(void (*fn)(u64 va)) {
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+
+        for (u64 pa = ALIGN_DOWN(r->start, GiB(1)); r->ram && pa < r->end; pa += GiB(1))
+            fn(M2P_BASE + (pa >> PAGE_SHIFT) * 8);
+    }
+}
+
+/* 2 MiB of frames in a row: that is how the ABI lets tools ask for the table. */
+static void map_m2p_chunk(u64 va) {
+    u64 pa;
+
+    if (hyp_is_mapped(va))
+        return;
+    pa = take(MiB(2));
+    memset(maddr_to_virt(maddr(pa)), 0xff, MiB(2));
+    hyp_map(va, maddr(pa), MiB(2), PTE_W | PTE_NX);
+}
+
+static void show_m2p_chunk(u64 va) {
+    mm_show_frames(maddr_to_mfn(hyp_translate(va)), MiB(2) >> PAGE_SHIFT);
+}
+
+/* 2 MiB of M2P for each GiB with RAM; one page of all ones stands for every hole, up to the end of the range that the
  * ABI gives the table: kernels look up the frames of devices, wherever they are. */
 static void map_m2p(void) {
     void *hole = boot_memory_page();
 
     memset(hole, 0xff, PAGE_SIZE);
-    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
-        const struct boot_range *r = &boot_info.range[i];
-
-        for (u64 pa = ALIGN_DOWN(r->start, MiB(2)); r->ram && pa < r->end; pa += MiB(2)) {
-            u64 va = M2P_BASE + (pa >> PAGE_SHIFT) * 8;
-
-            if (hyp_is_mapped(va))
-                continue;
-            hyp_map(va, virt_to_maddr(boot_memory_page()), PAGE_SIZE, PTE_W | PTE_NX);
-            memset(maddr_to_virt(hyp_translate(va)), 0xff, PAGE_SIZE);
-        }
-    }
+    for_each_m2p_chunk(map_m2p_chunk);
     hyp_map_holes(M2P_BASE, M2P_SIZE, hole);
 }
 
@@ -200,6 +214,7 @@ void boot_memory_init(void) {
     map_holes();
     hyp_master_root[pt_slot(GATE_BASE, 4)] = boot_gate_slot();
     write_cr3(virt_to_maddr(hyp_master_root).a);
+    for_each_m2p_chunk(show_m2p_chunk);
 }
 
 void boot_memory_finish(void) {

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <pv/console.h>
+#include <pv/control.h>
 #include <pv/launch_host.h>
 #include <pv/mm.h>
 
@@ -53,24 +54,47 @@ static bool enter_table(struct domain *d, domid_t id) {
     return entered;
 }
 
-static bool create_vcpus(struct domain *d) {
-    for (u32 i = 0; i < d->nr_vcpus; i++) {
-        d->vcpu[i] = vcpu_create(d, i);
-        if (!d->vcpu[i])
-            return false;
-    }
+struct domain *domain_get(domid_t id) {
+    struct domain *d;
+
+    spin_lock(&domains_lock);
+    d = domain_by_id(id);
+    if (d)
+        __atomic_add_fetch(&d->users, 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&domains_lock);
+    return d;
+}
+
+void domain_put(struct domain *d) {
+    if (__atomic_sub_fetch(&d->users, 1, __ATOMIC_SEQ_CST))
+        return;
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        vcpu_free(d->vcpu[i]);
+    heap_free(d->control);
+    heap_free(d);
+}
+
+/* Whoever goes through the vCPUs sees those that are whole. */
+bool domain_add_vcpu(struct domain *d) {
+    struct vcpu *v = vcpu_create(d, d->nr_vcpus);
+
+    if (!v)
+        return false;
+    if (READ_ONCE(d->pause_count))
+        v->pause |= VCPU_PAUSED;
+    d->vcpu[d->nr_vcpus] = v;
+    __atomic_store_n(&d->nr_vcpus, d->nr_vcpus + 1, __ATOMIC_RELEASE);
     return true;
 }
 
-static void free_domain(struct domain *d) {
-    for (u32 i = 0; i < d->nr_vcpus; i++)
-        if (d->vcpu[i])
-            vcpu_free(d->vcpu[i]);
+static void leave_table(struct domain *d) {
+    spin_lock(&domains_lock);
     WRITE_ONCE(domains[d->id], NULL);
-    /* Whoever found it by number has locked a table of it, or will find it dead. */
+    spin_unlock(&domains_lock);
+    /* Whoever found it by number has a reference, or has locked a table of it, or will find it dead. */
     evtchn_quiesce();
     gnttab_quiesce();
-    heap_free(d);
+    domain_put(d);
 }
 
 static bool alloc_shared_info(struct domain *d) {
@@ -90,7 +114,9 @@ struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max
     if (!d)
         return NULL;
     strlcpy(d->name, name, sizeof(d->name));
-    d->nr_vcpus = nr_vcpus;
+    d->users = 1;
+    d->weight = SCHED_WEIGHT_DEFAULT;
+    d->tsc_offset_ns = time_now();
     d->max_pages = max_pages;
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     mm_new_epoch(d);
@@ -98,13 +124,20 @@ struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max
     spin_init(&d->lock, LOCK_DOMAIN);
     spin_init(&d->mm_lock, LOCK_MM);
     spin_init(&d->page_lock, LOCK_PAGES);
+    evtchn_init(d);
+    d->gnttab.dead = true; /* till gnttab_init() */
     if (!enter_table(d, id)) {
         heap_free(d);
         return NULL;
     }
     d->is_control = d->privileged = d->id == 0;
-    evtchn_init(d);
-    if (!alloc_shared_info(d) || !create_vcpus(d)) {
+    if (d->is_control)
+        evtchn_handle_global_virqs(d);
+    bool made = alloc_shared_info(d);
+
+    while (made && d->nr_vcpus < nr_vcpus)
+        made = domain_add_vcpu(d);
+    if (!made) {
         d->dying = true;
         while (!domain_destroy(d))
             continue;
@@ -130,8 +163,26 @@ void domain_shutdown(struct domain *d, u8 code) {
     if (!d->shutdown_code_set)
         d->shutdown_code = code;
     spin_unlock(&d->lock);
+    if (d->control) {
+        for (u32 i = 0; i < d->nr_vcpus; i++)
+            vcpu_pause_set(d->vcpu[i], VCPU_SHUT_DOWN);
+        control_domain_ended();
+    } else {
+        stop_all(d);
+        launch_domain_ended(d);
+    }
+}
+
+void domain_resume(struct domain *d) {
+    spin_lock(&d->lock);
+    d->shut_down = d->shutdown_code_set = false;
+    spin_unlock(&d->lock);
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        vcpu_pause_clear(d->vcpu[i], VCPU_SHUT_DOWN);
+}
+
+void domain_kill(struct domain *d) {
     stop_all(d);
-    launch_domain_ended(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...) {
@@ -207,6 +258,11 @@ bool domain_destroy(struct domain *d) {
     release_shared_info(d);
     if (!mm_destroy(d))
         return false;
-    free_domain(d);
+    leave_table(d);
     return true;
+}
+
+bool domain_is_held(const struct domain *d) {
+    return !d->shared_info && READ_ONCE(d->page_list) == FRAME_NONE && READ_ONCE(d->zombies) == FRAME_NONE &&
+           __atomic_load_n(&d->owned_pages, __ATOMIC_SEQ_CST);
 }

@@ -4,6 +4,7 @@
 #include <pv/run.h>
 
 #include <pv/console.h>
+#include <pv/control.h>
 #include <pv/debug.h>
 #include <pv/gate.h>
 #include <pv/launch_host.h>
@@ -74,6 +75,7 @@ static void do_requests(struct cpu *c) {
     cpu_goes_on();
     if (requests & CPU_REQ_WORK) {
         console_work();
+        control_work();
         launch_work();
     }
     if (timer_next(c->id) <= now)
@@ -115,7 +117,7 @@ static bool prepare(struct cpu *c, struct vcpu *v) {
         trap_inject_nmi(v);
     if (event_due(v))
         trap_inject_event(v);
-    return !v->domain->dying;
+    return !v->domain->dying && !READ_ONCE(v->pause);
 }
 
 static u64 root_of(struct cpu *c, struct vcpu *v) {

@@ -160,6 +160,11 @@ int evtchn_set_global_handler(struct domain *d, u32 virq) {
     return 0;
 }
 
+void evtchn_handle_global_virqs(struct domain *d) {
+    for (u32 i = 0; i < NR_VIRQS; i++)
+        (void)evtchn_set_global_handler(d, i);
+}
+
 void evtchn_forget_handler(const struct domain *d) {
     spin_lock(&handler_lock);
     for (u32 i = 0; i < NR_VIRQS; i++)

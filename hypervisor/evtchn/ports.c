@@ -59,7 +59,7 @@ static int port_find_free(struct domain *d, u32 *port) {
     ASSERT(spin_held(&t->lock));
     if (t->dead)
         return -ESRCH;
-    for (u32 p = t->search; p < EVTCHN_NR_PORTS; p++) {
+    for (u32 p = t->search; p < t->nr_ports; p++) {
         if (!chunk_allocate(t, p / EVTCHN_CHUNK_PORTS))
             return -ENOMEM;
         if (evtchn_port(d, p)->state != EVTCHN_FREE)
@@ -68,7 +68,7 @@ static int port_find_free(struct domain *d, u32 *port) {
         *port = p;
         return 0;
     }
-    t->search = EVTCHN_NR_PORTS;
+    t->search = t->nr_ports;
     return -ENOSPC;
 }
 
@@ -275,6 +275,7 @@ void evtchn_init(struct domain *d) {
     memset(t, 0, sizeof(*t));
     spin_init(&t->lock, LOCK_EVTCHN);
     t->search = 1;
+    t->nr_ports = EVTCHN_NR_PORTS;
 }
 
 /* Dead before the first port is closed, so that nothing is bound behind the loop's back. */

@@ -74,14 +74,34 @@ int gnttab_grow(struct domain *d, u32 nr) {
     return rc;
 }
 
+int gnttab_frames(struct domain *d, u32 first, u32 nr, u64 *frame) {
+    struct gnttab *t = &d->gnttab;
+    int rc = gnttab_grow(d, first + nr);
+    if (rc)
+        return rc;
+    spin_lock(&t->lock);
+    if (t->nr_frames < first + nr)
+        rc = -EINVAL;
+    for (u32 i = 0; !rc && i < nr; i++)
+        frame[i] = t->frame_mfn[first + i].n;
+    spin_unlock(&t->lock);
+    return rc;
+}
+
 int gnttab_init(struct domain *d, u32 max_frames) {
     struct gnttab *t = &d->gnttab;
-    memset(t, 0, sizeof(*t));
+    /* Nobody finds the table before it is whole. */
+    t->dead = true;
+    memset(&t->generation, 0, sizeof(*t) - offsetof(struct gnttab, generation));
     spin_init(&t->lock, LOCK_GNTTAB);
     t->max_frames = max_frames ? MIN(max_frames, (u32)GNTTAB_MAX_FRAMES) : GNTTAB_MAX_FRAMES;
     t->free_map = ~0u;
     t->generation = __atomic_add_fetch(&last_generation, 1, __ATOMIC_SEQ_CST);
-    return gnttab_grow(d, 1);
+    int rc = gnttab_grow(d, 1);
+    spin_lock(&find_lock);
+    t->dead = rc;
+    spin_unlock(&find_lock);
+    return rc;
 }
 
 /* Dead first: then nobody new begins to use the table, and those who do are on other CPUs and done soon. */

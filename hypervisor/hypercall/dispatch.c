@@ -2,6 +2,7 @@
 // The table of hypercalls, and multicall. Holes are refused with ENOSYS.
 #include "internal.h"
 
+#include <pv/control.h>
 #include <pv/debug.h>
 #include <pv/dom0.h>
 #include <pv/trap.h>
@@ -86,12 +87,14 @@ static long refuse_control(u64 at, u32 version) {
 }
 
 long hc_sysctl(struct vcpu *v, u64 *arg) {
-    (void)v;
+    if (v->domain->is_control)
+        return control_sysctl(v, gva(arg[0]));
     return refuse_control(arg[0], XEN_SYSCTL_INTERFACE_VERSION);
 }
 
 long hc_domctl(struct vcpu *v, u64 *arg) {
-    (void)v;
+    if (v->domain->is_control)
+        return control_domctl(v, gva(arg[0]));
     return refuse_control(arg[0], XEN_DOMCTL_INTERFACE_VERSION);
 }
 

@@ -58,12 +58,15 @@ bool hc_memory_in_reach(const struct page *pg, u32 order, u32 mem_flags);
 #define TRAP_DPL 3
 #define TRAP_MASK_EVENTS 4
 
-/* Which domain's frames (or tables) an argument names, for the current domain: itself, or -ESRCH/-EPERM as NULL. */
-struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error);
+/* The domain that an argument names: the caller's own, or any if that is the control domain. NULL: *error is -ESRCH or
+ * -EPERM. It is to be put back, which also takes NULL. */
+struct domain *hc_get_domain(struct vcpu *v, domid_t id, long *error);
+static inline void hc_put_domain(const struct vcpu *v, struct domain *d) {
+    if (d && d != v->domain)
+        domain_put(d);
+}
 static inline bool is_canonical(u64 a) {
     return (u64)((s64)(a << 16) >> 16) == a;
 }
-/* An address where guests may have code or data: canonical, and not in the hypervisor's range. */
-bool hc_guest_address_ok(u64 a);
 
 #endif

@@ -3,6 +3,7 @@
 // frames is memory_exchange.c's.
 #include "internal.h"
 
+#include <pv/control.h>
 #include <pv/dom0.h>
 
 #define OP_BITS 6 /* the ABI keeps the entries done by a preempted call above the command's bits */
@@ -75,41 +76,54 @@ static long one_extent(struct domain *d, u64 cmd, const struct xen_memory_reserv
     return release_one(d, frame, r->extent_order);
 }
 
-/* Whatever is wrong, the answer is how many extents were done. A preempted call goes on at the count in the command's
- * upper bits. */
-static long reservation(struct vcpu *v, u64 cmd, u64 *arg) {
-    struct xen_memory_reservation r;
+/* A preempted call goes on at the count in the command's upper bits. */
+static long all_extents(struct domain *d, u64 cmd, const struct xen_memory_reservation *r, u64 *arg) {
     u64 start = arg[0] >> OP_BITS, i;
-    struct domain *d;
-    long rc;
 
-    if (copy_from_guest(&r, gva(arg[1]), sizeof(r)) || r.nr_extents > ~0u >> OP_BITS || start >= r.nr_extents)
-        return (long)start;
-    d = hc_domain_of(v, r.domid, &rc);
-    if (!d || r.extent_order > MAX_GUEST_ORDER || r.mem_flags & XENMEMF_populate_on_demand)
-        return (long)start;
-    for (i = start; i < r.nr_extents; i++) {
+    for (i = start; i < r->nr_extents; i++) {
         if (i > start && preempt_pending()) {
             arg[0] = cmd | i << OP_BITS;
             return -ERESTART;
         }
-        if (one_extent(d, cmd, &r, i))
+        if (one_extent(d, cmd, r, i))
             break;
     }
     return (long)i;
 }
 
-static long memory_map(struct vcpu *v, gva_t at) {
-    struct {
-        u64 addr, size;
-        u32 type;
-    } __packed ram = {0, v->domain->nr_pfns << PAGE_SHIFT, 1};
-    struct xen_memory_map m;
+/* Whatever is wrong, the answer is how many extents were done. */
+static long reservation(struct vcpu *v, u64 cmd, u64 *arg) {
+    struct xen_memory_reservation r;
+    u64 start = arg[0] >> OP_BITS;
+    struct domain *d;
+    long rc;
 
+    if (copy_from_guest(&r, gva(arg[1]), sizeof(r)) || r.nr_extents > ~0u >> OP_BITS || start >= r.nr_extents)
+        return (long)start;
+    if (r.extent_order > MAX_GUEST_ORDER || r.mem_flags & XENMEMF_populate_on_demand)
+        return (long)start;
+    d = hc_get_domain(v, r.domid, &rc);
+    if (!d)
+        return (long)start;
+    rc = all_extents(d, cmd, &r, arg);
+    hc_put_domain(v, d);
+    return rc;
+}
+
+static long memory_map(struct vcpu *v, gva_t at) {
+    struct memory_range ram = {0, v->domain->nr_pfns << PAGE_SHIFT, 1};
+    const struct memory_range *range = &ram;
+    struct xen_memory_map m;
+    u32 n = 1;
+
+    if (v->domain->control)
+        n = control_memory_map(v->domain, &range);
+    if (!n)
+        return -ENOSYS;
     if (copy_from_guest(&m, at, sizeof(m)))
         return -EFAULT;
-    m.nr_entries = MIN(m.nr_entries, 1u);
-    if (copy_to_guest(gva((u64)m.buffer.p), &ram, m.nr_entries * sizeof(ram)))
+    m.nr_entries = MIN(m.nr_entries, n);
+    if (copy_to_guest(gva((u64)m.buffer.p), range, m.nr_entries * sizeof(*range)))
         return -EFAULT;
     return copy_to_guest(at, &m, sizeof(m));
 }
@@ -121,6 +135,20 @@ static long machphys_mapping(gva_t at) {
     return copy_to_guest(at, &m, sizeof(m));
 }
 
+/* How many frames a guest numbers; one that the control domain made tells it itself. */
+static u64 domain_nr_pfns(struct domain *d) {
+    struct page *pg = mfn_to_page(d->shared_info_mfn);
+    u64 n = 0;
+
+    if (!d->control)
+        return d->nr_pfns;
+    if (page_get(pg, d)) {
+        n = READ_ONCE(((struct shared_info *)page_to_virt(pg))->arch.max_pfn);
+        page_put(pg);
+    }
+    return n;
+}
+
 static long domain_limit(struct vcpu *v, u64 cmd, gva_t at) {
     struct domain *d;
     domid_t id;
@@ -128,12 +156,14 @@ static long domain_limit(struct vcpu *v, u64 cmd, gva_t at) {
 
     if (copy_from_guest(&id, at, sizeof(id)))
         return -EFAULT;
-    d = hc_domain_of(v, id, &rc);
+    d = hc_get_domain(v, id, &rc);
     if (!d)
         return rc;
-    if (cmd == XENMEM_maximum_gpfn)
-        return (long)d->nr_pfns - 1;
-    return (long)(cmd == XENMEM_current_reservation ? d->tot_pages : d->max_pages);
+    rc = (long)(cmd == XENMEM_maximum_gpfn          ? MAX(domain_nr_pfns(d), 1ul) - 1
+                : cmd == XENMEM_current_reservation ? READ_ONCE(d->tot_pages)
+                                                    : READ_ONCE(d->max_pages));
+    hc_put_domain(v, d);
+    return rc;
 }
 
 /* What the call's structure begins with must be readable, but for two that are not looked at. */
@@ -170,6 +200,7 @@ static long refuse(u64 cmd, gva_t at) {
 long hc_memory_op(struct vcpu *v, u64 *arg) {
     u64 cmd = arg[0] & (BIT(OP_BITS) - 1);
     gva_t at = gva(arg[1]);
+    long rc;
 
     switch (cmd) {
     case XENMEM_increase_reservation:
@@ -194,6 +225,6 @@ long hc_memory_op(struct vcpu *v, u64 *arg) {
     case XENMEM_get_sharing_shared_pages:
         return 0;
     default:
-        return refuse(cmd, at);
+        return v->domain->is_control && control_memory_op(v, cmd, at, &rc) ? rc : refuse(cmd, at);
     }
 }

@@ -156,11 +156,25 @@ static long exchange_all(struct chunk *c, u64 *done) {
     return rc;
 }
 
+static long exchange(struct domain *d, struct xen_memory_exchange *x) {
+    struct chunk *c;
+    long rc;
+
+    /* Tables on their way out may still refer to the frames. */
+    if (!mm_drain(d))
+        return -ERESTART;
+    c = begin(d, x);
+    if (!c)
+        return -ENOMEM;
+    rc = exchange_all(c, &x->nr_exchanged);
+    heap_free(c);
+    return rc;
+}
+
 /* The ABI's structure itself says where a preempted call goes on. */
 long hc_memory_exchange(struct vcpu *v, gva_t at) {
     struct xen_memory_exchange x;
     struct domain *d;
-    struct chunk *c;
     long rc;
 
     if (copy_from_guest(&x, at, sizeof(x)))
@@ -168,17 +182,11 @@ long hc_memory_exchange(struct vcpu *v, gva_t at) {
     rc = check(&x);
     if (rc)
         return rc;
-    d = hc_domain_of(v, x.in.domid, &rc);
+    d = hc_get_domain(v, x.in.domid, &rc);
     if (!d)
         return rc;
-    /* Tables on their way out may still refer to the frames. */
-    if (!mm_drain(d))
-        return -ERESTART;
-    c = begin(d, &x);
-    if (!c)
-        return -ENOMEM;
-    rc = exchange_all(c, &x.nr_exchanged);
-    heap_free(c);
+    rc = exchange(d, &x);
+    hc_put_domain(v, d);
     if (copy_to_guest(gva(at.a + offsetof(struct xen_memory_exchange, nr_exchanged)), &x.nr_exchanged,
                       sizeof(x.nr_exchanged)))
         return -EFAULT;

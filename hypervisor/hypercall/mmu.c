@@ -7,11 +7,16 @@
 /* Set in a count by a restarted call: *done has what was done before. */
 #define PREEMPTED (1ul << 31)
 
-struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error) {
+struct domain *hc_get_domain(struct vcpu *v, domid_t id, long *error) {
+    struct domain *d = NULL;
+
     if (id == DOMID_SELF || id == v->domain->id)
         return v->domain;
-    *error = domain_by_id(id) || id == DOMID_IO || id == DOMID_XEN ? -EPERM : -ESRCH;
-    return NULL;
+    if (v->domain->is_control)
+        d = domain_get(id);
+    if (!d)
+        *error = domain_by_id(id) || id == DOMID_IO || id == DOMID_XEN ? -EPERM : -ESRCH;
+    return d;
 }
 
 bool hc_guest_address_ok(u64 a) {
@@ -35,19 +40,41 @@ static u32 done_before(u64 *count, u64 done_at) {
     return done_at && copy_from_guest(&before, gva(done_at), sizeof(before)) ? 0 : before;
 }
 
-/* mmu_update's last argument: whose frames entries may map. Those of devices are nobody's here. */
-static long find_owner(struct vcpu *v, u32 foreign, struct domain **owner) {
+/* mmu_update's last argument: whose tables are changed, and whose frames their entries may map. Those of devices are
+ * nobody's here. */
+struct parties {
+    struct domain *tables, *frames;
+};
+
+static void put_parties(struct vcpu *v, struct parties *p) {
+    hc_put_domain(v, p->tables);
+    if (p->frames != mm_shown())
+        hc_put_domain(v, p->frames);
+}
+
+static long get_parties(struct vcpu *v, u32 foreign, struct parties *p) {
     long rc = 0;
 
-    *owner = NULL;
-    if (foreign >> 16 && !hc_domain_of(v, (domid_t)((foreign >> 16) - 1), &rc))
-        return rc;
-    if ((domid_t)foreign != DOMID_IO)
-        *owner = hc_domain_of(v, (domid_t)foreign, &rc);
+    *p = (struct parties){v->domain, NULL};
+    if (foreign >> 16)
+        p->tables = hc_get_domain(v, (domid_t)((foreign >> 16) - 1), &rc);
+    if (p->tables && (domid_t)foreign == DOMID_XEN && v->domain->is_control)
+        p->frames = mm_shown();
+    else if (p->tables && (domid_t)foreign != DOMID_IO)
+        p->frames = hc_get_domain(v, (domid_t)foreign, &rc);
+    /* A domain that does not run leaves its zombies to whoever wants its frames. */
+    if (!rc && p->frames && p->frames != v->domain && !mm_drain(p->frames))
+        rc = -ERESTART;
+    if (rc)
+        put_parties(v, p);
     return rc;
 }
 
-static long one_update(struct domain *d, struct domain *owner, const struct mmu_update *req) {
+static long set_m2p(struct domain *d, mfn_t m, pfn_t p) {
+    return d && d != mm_shown() && domain_set_m2p(d, m, p) ? 0 : -EINVAL;
+}
+
+static long one_update(const struct parties *p, const struct mmu_update *req) {
     struct mm_update u = {.entry = maddr(req->ptr & ~7ul), .value = req->val};
 
     switch (req->ptr & 7) {
@@ -56,9 +83,9 @@ static long one_update(struct domain *d, struct domain *owner, const struct mmu_
         __attribute__((fallthrough));
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
-        return mm_update_entry(d, owner, &u);
+        return mm_update_entry(p->tables, p->frames, &u);
     case MMU_MACHPHYS_UPDATE:
-        return domain_set_m2p(d, maddr_to_mfn(u.entry), pfn(req->val)) ? 0 : -EINVAL;
+        return set_m2p(p->frames, maddr_to_mfn(u.entry), pfn(req->val));
     default:
         return -ENOSYS;
     }
@@ -74,7 +101,7 @@ static u64 batch_of(u64 at, u64 n, u64 size) {
     return MIN(MIN(n, BATCH), MAX(here, 1));
 }
 
-static long run_updates(struct vcpu *v, struct domain *owner, u64 at, u64 count, u64 *done) {
+static long run_updates(const struct parties *p, u64 at, u64 count, u64 *done) {
     struct mmu_update req[BATCH];
 
     while (*done < count) {
@@ -85,7 +112,7 @@ static long run_updates(struct vcpu *v, struct domain *owner, u64 at, u64 count,
         if (copy_from_guest(req, gva(from), n * sizeof(req[0])))
             return -EFAULT;
         for (u64 i = 0; i < n; i++, ++*done) {
-            long rc = one_update(v->domain, owner, &req[i]);
+            long rc = one_update(p, &req[i]);
 
             if (rc)
                 return rc;
@@ -98,12 +125,15 @@ static long run_updates(struct vcpu *v, struct domain *owner, u64 at, u64 count,
 long hc_mmu_update(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
-    struct domain *owner;
-    long rc = find_owner(v, (u32)arg[3], &owner);
+    struct parties p;
+    long rc = get_parties(v, (u32)arg[3], &p);
 
-    if (rc)
+    if (rc) {
+        arg[1] = count | (before ? PREEMPTED : 0);
         return rc;
-    rc = run_updates(v, owner, arg[0], count, &done);
+    }
+    rc = run_updates(&p, arg[0], count, &done);
+    put_parties(v, &p);
     report_done(arg[2], done, before);
     if (rc == -ERESTART) {
         arg[0] += done * sizeof(struct mmu_update);
@@ -164,10 +194,16 @@ long hc_update_va_mapping(struct vcpu *v, u64 *arg) {
     return rc ? rc : flush(v, arg[2]);
 }
 
+/* arg: the same, and whose frame */
 long hc_update_va_mapping_otherdomain(struct vcpu *v, u64 *arg) {
-    long rc = 0;
+    struct parties p;
+    long rc = get_parties(v, (domid_t)arg[3], &p);
 
-    return hc_domain_of(v, (domid_t)arg[3], &rc) ? hc_update_va_mapping(v, arg) : rc;
+    if (rc)
+        return rc;
+    rc = mm_update_va(v, gva(arg[0]), arg[1], p.frames);
+    put_parties(v, &p);
+    return rc ? rc : flush(v, arg[2]);
 }
 
 static long copy_page(struct domain *d, mfn_t to, mfn_t from) {
@@ -218,17 +254,8 @@ static long set_ldt(struct vcpu *v, const struct mmuext_op *op) {
     return mm_set_ldt(v, gva(op->arg1.linear_addr), op->arg2.nr_ents);
 }
 
-static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
-    struct domain *d = v->domain;
-
+static long one_own_ext(struct vcpu *v, const struct mmuext_op *op) {
     switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE:
-    case MMUEXT_PIN_L2_TABLE:
-    case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE:
-        return mm_pin(d, mfn(op->arg1.mfn), PT_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE));
-    case MMUEXT_UNPIN_TABLE:
-        return mm_unpin(d, mfn(op->arg1.mfn));
     case MMUEXT_NEW_BASEPTR:
         return mm_set_base(v, mfn(op->arg1.mfn));
     case MMUEXT_NEW_USER_BASEPTR:
@@ -241,7 +268,7 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
         return flush_multi(v, op);
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_INVLPG_ALL:
-        cpu_flush_guests(mask_of_all_vcpus(d));
+        cpu_flush_guests(mask_of_all_vcpus(v->domain));
         return 0;
     case MMUEXT_FLUSH_CACHE: /* both are for owners of devices */
         return -EACCES;
@@ -249,6 +276,21 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
         return -EINVAL;
     case MMUEXT_SET_LDT:
         return set_ldt(v, op);
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* What is about frames, which may be another domain's; the rest is about the caller. */
+static long one_ext_on(struct vcpu *v, struct domain *d, const struct mmuext_op *op) {
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return mm_pin(d, mfn(op->arg1.mfn), PT_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE));
+    case MMUEXT_UNPIN_TABLE:
+        return mm_unpin(d, mfn(op->arg1.mfn));
     case MMUEXT_CLEAR_PAGE:
         return copy_page(d, mfn(op->arg1.mfn), mfn(~0ul));
     case MMUEXT_COPY_PAGE:
@@ -257,11 +299,11 @@ static long one_ext(struct vcpu *v, const struct mmuext_op *op) {
     case MMUEXT_UNMARK_SUPER:
         return -EOPNOTSUPP;
     default:
-        return -ENOSYS;
+        return d == v->domain ? one_own_ext(v, op) : op->cmd <= MMUEXT_UNMARK_SUPER ? -EPERM : -ENOSYS;
     }
 }
 
-static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done) {
+static long run_exts(struct vcpu *v, struct domain *d, u64 at, u64 count, u64 *done) {
     struct mmuext_op op[BATCH];
 
     while (*done < count) {
@@ -270,7 +312,7 @@ static long run_exts(struct vcpu *v, u64 at, u64 count, u64 *done) {
         if (copy_from_guest(op, gva(from), n * sizeof(op[0])))
             return -EFAULT;
         for (u64 i = 0; i < n; i++, ++*done) {
-            long rc = *done && preempt_pending() ? -ERESTART : one_ext(v, &op[i]);
+            long rc = *done && preempt_pending() ? -ERESTART : one_ext_on(v, d, &op[i]);
 
             if (rc)
                 return rc;
@@ -284,10 +326,12 @@ long hc_mmuext_op(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
     long rc = -EPERM;
+    struct domain *d = hc_get_domain(v, (domid_t)arg[3], &rc);
 
-    if (!hc_domain_of(v, (domid_t)arg[3], &rc))
+    if (!d)
         return rc;
-    rc = run_exts(v, arg[0], count, &done);
+    rc = run_exts(v, d, arg[0], count, &done);
+    hc_put_domain(v, d);
     report_done(arg[2], done, before);
     if (rc == -ERESTART) {
         arg[0] += done * sizeof(struct mmuext_op);

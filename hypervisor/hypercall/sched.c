@@ -39,14 +39,21 @@ static long shutdown_code(struct vcpu *v, gva_t at) {
     return 0;
 }
 
-/* For control domains. */
+/* For the control domain, about those that it made. */
 static long remote_shutdown(struct vcpu *v, gva_t at) {
     struct sched_remote_shutdown s;
+    struct domain *d;
     long rc = -EPERM;
 
     if (copy_from_guest(&s, at, sizeof(s)))
         return -EFAULT;
-    return hc_domain_of(v, s.domain_id, &rc) ? -EPERM : rc;
+    d = hc_get_domain(v, s.domain_id, &rc);
+    if (d && d->control) {
+        domain_shutdown(d, (u8)s.reason);
+        rc = 0;
+    }
+    hc_put_domain(v, d);
+    return rc;
 }
 
 #define MAX_POLL_PORTS 128

@@ -95,6 +95,8 @@ static u64 affinity_of(const struct launch_guest *g, u32 vcpu) {
 }
 
 static void set_scheduling(struct domain *d, const struct launch_guest *g) {
+    d->weight = (u16)g->weight;
+    d->cap = (u16)(g->cap * d->nr_vcpus);
     for (u32 i = 0; i < d->nr_vcpus; i++) {
         sched_set_weight(&d->vcpu[i]->sched, g->weight, time_now());
         sched_set_cap(&d->vcpu[i]->sched, g->cap, time_now());

@@ -37,12 +37,92 @@ static void give(struct domain *d, struct page *pg, u64 flags) {
     __atomic_store_n(&pg->count, flags | 1, __ATOMIC_SEQ_CST);
 }
 
+/* --- claims: frames of the heap that a domain may count on. Others find them taken. --- */
+
+static struct spinlock claims_lock = SPINLOCK_INIT(LOCK_CLAIMS);
+static u64 claims; /* sum of claimed_pages; lock: claims_lock */
+
+u64 domain_claims(void) {
+    return READ_ONCE(claims);
+}
+
+/* n > 0: so many frames are d's to allocate from now on, of its own claim first; *used says how many were of that. */
+static bool use_claim(struct domain *d, u64 n, u64 *used) {
+    bool ok;
+
+    *used = 0;
+    if (likely(!READ_ONCE(claims)))
+        return true;
+    spin_lock(&claims_lock);
+    ok = heap_free_count() >= claims - d->claimed_pages + n;
+    if (ok) {
+        *used = MIN(n, d->claimed_pages);
+        d->claimed_pages -= *used;
+        claims -= *used;
+    }
+    spin_unlock(&claims_lock);
+    return ok;
+}
+
+static void return_claim(struct domain *d, u64 used) {
+    spin_lock(&claims_lock);
+    d->claimed_pages += used;
+    claims += used;
+    spin_unlock(&claims_lock);
+}
+
+static void end_claim(struct domain *d) {
+    spin_lock(&claims_lock);
+    claims -= d->claimed_pages;
+    d->claimed_pages = 0;
+    spin_unlock(&claims_lock);
+}
+
+static int begin_claim(struct domain *d, u64 pages) {
+    u64 have = READ_ONCE(d->tot_pages), n = pages - have;
+
+    if (d->claimed_pages || pages <= have || pages > d->max_pages || d->dying)
+        return -EINVAL;
+    if (heap_free_count() < claims + n)
+        return -ENOMEM;
+    d->claimed_pages = n;
+    claims += n;
+    return 0;
+}
+
+int domain_claim_pages(struct domain *d, u64 pages) {
+    int rc;
+
+    if (!pages) {
+        end_claim(d);
+        return 0;
+    }
+    spin_lock(&claims_lock);
+    rc = begin_claim(d, pages);
+    spin_unlock(&claims_lock);
+    return rc;
+}
+
+/* --- given --- */
+
+static struct page *alloc_claimed(struct domain *d, u32 order) {
+    struct page *pg;
+    u64 used;
+
+    if (!use_claim(d, 1ul << order, &used))
+        return NULL;
+    pg = heap_alloc_pages(order);
+    if (!pg)
+        return_claim(d, used);
+    return pg;
+}
+
 static struct page *alloc_pages(struct domain *d, u32 order, bool clear) {
     struct page *pg = NULL;
 
     if (READ_ONCE(d->tot_pages) + (1ul << order) > d->max_pages)
         return NULL;
-    pg = heap_alloc_pages(order);
+    pg = alloc_claimed(d, order);
     if (!pg)
         return NULL;
     for (u64 i = 0; clear && i < 1ul << order; i++)
@@ -79,6 +159,24 @@ struct page *domain_alloc_shared_page(struct domain *d) {
     clear_page(page_to_virt(pg));
     give(d, pg, PAGE_ALLOCATED | PAGE_SHARED);
     return pg;
+}
+
+static struct domain shown = {.id = DOMID_XEN, .zombies = FRAME_NONE};
+
+struct domain *mm_shown(void) {
+    return &shown;
+}
+
+/* The use as a page of descriptors keeps it from ever being had for writing. */
+void mm_show_frames(mfn_t first, u64 n) {
+    for (u64 i = 0; i < n; i++) {
+        struct page *pg = mfn_to_page(mfn(first.n + i));
+
+        if (pg->owner)
+            continue;
+        pg->type = (u64)PT_SEGDESC << TYPE_SHIFT | TYPE_VALIDATED | 1;
+        give(&shown, pg, PAGE_ALLOCATED | PAGE_SHARED);
+    }
 }
 
 void domain_free_shared_page(struct domain *d, struct page *pg) {
@@ -164,9 +262,9 @@ void page_release(struct page *pg) {
     m2p_set(page_to_mfn(pg), pfn(M2P_INVALID));
     tlb_clock_advance();
     heap_free_pages(pg, 0);
-    /* The last access: a dying domain may be gone as soon as it owns nothing. */
-    if (d)
-        __atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST);
+    /* The last access: a dying domain may be gone as soon as it owns nothing. Somebody may wait for that. */
+    if (d && !__atomic_sub_fetch(&d->owned_pages, 1, __ATOMIC_SEQ_CST))
+        cpu_request(this_cpu(), CPU_REQ_WORK);
 }
 
 /* A table whose validation was begun and never finished: drops what it holds so far. */
@@ -211,6 +309,7 @@ static void take_page(struct domain *d) {
 }
 
 bool mm_destroy(struct domain *d) {
+    end_claim(d);
     for (;;) {
         if (!mm_drain(d))
             return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where the hypervisor keeps its view of memory: direct map, frame table, machine-to-physical table. Host tests bring
 // arrays of their own in place of this file.
+#include <pv/abi.h>
 #include <pv/boot_memory.h>
 #include <pv/mm.h>
 #include <pv/x86.h>
@@ -31,6 +32,14 @@ maddr_t virt_to_maddr(const void *p) {
 void m2p_set(mfn_t m, pfn_t p) {
     if (mfn_valid(m))
         WRITE_ONCE(((u64 *)M2P_BASE)[m.n], p.n);
+}
+
+mfn_t m2p_chunk(u64 n) {
+    mfn_t m = maddr_to_mfn(hyp_translate(M2P_BASE + n * MiB(2)));
+
+    while (n && mfn_to_page(m)->owner != DOMID_XEN + 1u)
+        m = maddr_to_mfn(hyp_translate(M2P_BASE + --n * MiB(2)));
+    return m;
 }
 
 pfn_t m2p_get(mfn_t m) {

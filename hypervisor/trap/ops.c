@@ -2,6 +2,7 @@
 // The emulator's view of the current vCPU: its memory, control and debug registers, MSRs, ports and CPUID.
 #include "internal.h"
 
+#include <pv/control.h>
 #include <pv/dom0.h>
 #include <pv/mm.h>
 #include <pv/platform.h>
@@ -186,23 +187,39 @@ static void host_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4]) {
     cpuid(leaf, sub, out);
 }
 
+static struct cpuid_policy_ctx cpuid_context(void) {
+    const struct tsc_scale *s = time_scale();
+
+    return (struct cpuid_policy_ctx){.host = host_cpuid,
+                                     .nr_vcpus = 1,
+                                     .xcr0 = x86_features.xcr0,
+                                     .xfeatures = x86_features.xcr0,
+                                     .tsc_invariant = true,
+                                     .tsc_khz = s->khz,
+                                     .tsc_mul = s->mul,
+                                     .tsc_shift = s->shift,
+                                     .maddr_bits = x86_features.phys_bits};
+}
+
 static void op_cpuid(void *arg, u32 leaf, u32 sub, u32 out[4]) {
     struct vcpu *v = arg;
-    const struct tsc_scale *s = time_scale();
-    struct cpuid_policy_ctx ctx = {.host = host_cpuid,
-                                   .vcpu_id = v->id,
-                                   .nr_vcpus = v->domain->nr_vcpus,
-                                   .cr4 = v->cr4,
-                                   .kernel_view = v->kernel_mode,
-                                   .xcr0 = x86_features.xcr0,
-                                   .xfeatures = x86_features.xcr0,
-                                   .tsc_invariant = true,
-                                   .tsc_khz = s->khz,
-                                   .tsc_mul = s->mul,
-                                   .tsc_shift = s->shift,
-                                   .maddr_bits = x86_features.phys_bits};
+    struct cpuid_policy_ctx ctx = cpuid_context();
 
+    ctx.vcpu_id = v->id;
+    ctx.nr_vcpus = v->domain->nr_vcpus;
+    ctx.cr4 = v->cr4;
+    ctx.kernel_view = v->kernel_mode;
     emul_cpuid(&ctx, leaf, sub, out);
+    control_narrow_cpuid(v->domain, leaf, sub, out);
+}
+
+void trap_policy_cpuid(bool host, u32 leaf, u32 sub, u32 out[4]) {
+    struct cpuid_policy_ctx ctx = cpuid_context();
+
+    if (host)
+        cpuid(leaf, sub, out);
+    else
+        emul_cpuid(&ctx, leaf, sub, out);
 }
 
 static bool op_write_xcr(void *arg, u32 xcr, u64 val) {

@@ -137,3 +137,21 @@ void cpu_write_back(const void *p, size_t n) {
         __asm__ volatile("clflush %0" : "+m"(*(volatile char *)line));
     __asm__ volatile("mfence" ::: "memory");
 }
+
+void x86_hw_cap(u32 word[8]) {
+    u32 one[4], seven[4], ext[4], xsave[4], power[4];
+
+    cpuid(1, 0, one);
+    cpuid(7, 0, seven);
+    cpuid(0x80000001, 0, ext);
+    cpuid(0xd, 1, xsave);
+    cpuid(0x80000007, 0, power);
+    word[0] = one[3];
+    word[1] = one[2];
+    word[2] = ext[3];
+    word[3] = ext[2];
+    word[4] = x86_features.xsave ? xsave[0] : 0;
+    word[5] = seven[1];
+    word[6] = seven[2];
+    word[7] = power[3];
+}

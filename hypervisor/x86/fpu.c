@@ -35,6 +35,27 @@ void fpu_fill_area(void *area, const void *fxsave) {
     *mxcsr &= x86_features.mxcsr_mask;
 }
 
+#define XSAVE_HEADER 512 /* offset: components, form, 48 bytes of zeros */
+#define XSAVE_HEADER_SIZE 64
+
+/* In the standard form, with components that there are. */
+bool fpu_state_ok(const void *area, u64 size) {
+    u64 header[XSAVE_HEADER_SIZE / 8], reserved = 0;
+
+    if (!x86_features.xsave || size < XSAVE_HEADER + XSAVE_HEADER_SIZE || size > x86_features.xsave_size)
+        return false;
+    memcpy(header, (const u8 *)area + XSAVE_HEADER, sizeof(header));
+    for (u32 i = 1; i < ARRAY_SIZE(header); i++)
+        reserved |= header[i];
+    return !reserved && !(header[0] & ~x86_features.xcr0);
+}
+
+void fpu_set_area(void *to, const void *area, u64 size) {
+    fpu_init_area(to);
+    fpu_fill_area(to, area);
+    memcpy((u8 *)to + XSAVE_HEADER, (const u8 *)area + XSAVE_HEADER, size - XSAVE_HEADER);
+}
+
 void fpu_save(void *area) {
     if (x86_features.xsave)
         __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");

@@ -30,6 +30,18 @@ void x86_vcpu_set_fpu(struct vcpu *v, const void *fxsave) {
         fpu_fill_area(v->xsave_area, fxsave);
 }
 
+u64 x86_vcpu_state_features(void) {
+    return x86_features.xsave ? x86_features.xcr0 : 0;
+}
+
+u32 x86_vcpu_state_size(void) {
+    return x86_features.xsave_size;
+}
+
+bool x86_vcpu_set_state(struct vcpu *v, const void *area, u64 size) {
+    return fpu_state_ok(area, size) && (fpu_set_area(v->xsave_area, area, size), true);
+}
+
 #define LOAD_SEGMENT(reg, selector) __asm__ volatile("movl %0, %%" #reg ::"r"(selector))
 
 bool x86_segment_rights(u16 selector, u32 *rights) {

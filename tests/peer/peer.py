@@ -10,7 +10,7 @@ import qemu
 
 # Privileged, as the first domain of each hypervisor. `builder` starts another kernel by control operations.
 PRIVILEGED = ["hello", "basics", "usermode", "gatecrash", "smp", "shape-linux", "shape-plain", "shape-plain-bits", "shape-string",
-              "shape-string-required", "builder"]
+              "shape-string-required", "builder", "control"]
 # Unprivileged: from a launch file here, through `builder` there. (Shapes are for the builder of domains, which is ours then.)
 ORDINARY = ["hello", "basics", "usermode", "smp"]
 CAVEATS = qemu.ROOT / "CAVEATS.md"

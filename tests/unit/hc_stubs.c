@@ -4,6 +4,7 @@
 #include "host.h"
 #include <pv/boot.h>
 #include <pv/console.h>
+#include <pv/control.h>
 #include <pv/dom0.h>
 #include <pv/gate.h>
 #include <pv/run.h>
@@ -73,6 +74,16 @@ WEAK void sched_yield_entity(struct sched_entity *e, u64 now) {
 WEAK void domain_shutdown(struct domain *d, u8 code) {
     d->shutdown_code = code;
     d->dying = true;
+}
+
+/* --- the control domain --- */
+WEAK long control_domctl(struct vcpu *v, gva_t at) {
+    (void)v, (void)at;
+    return -ENOSYS;
+}
+WEAK long control_sysctl(struct vcpu *v, gva_t at) {
+    (void)v, (void)at;
+    return -ENOSYS;
 }
 
 /* --- time --- */

@@ -4,6 +4,7 @@
  * may use threads, each with its own host_cpu.
  */
 #include "host.h"
+#include <pv/control.h>
 #include <pv/debug.h>
 #include <pv/mm.h>
 
@@ -254,6 +255,21 @@ WEAK struct domain *domain_by_id(domid_t id) {
         if (domains[i] && domains[i]->id == id)
             return domains[i];
     return NULL;
+}
+WEAK struct domain *domain_get(domid_t id) {
+    return domain_by_id(id);
+}
+WEAK void domain_put(struct domain *d) {
+    (void)d;
+}
+/* --- the control domain --- */
+WEAK bool control_memory_op(struct vcpu *v, u64 cmd, gva_t at, long *rc) {
+    (void)v, (void)cmd, (void)at, (void)rc;
+    return false;
+}
+WEAK u32 control_memory_map(const struct domain *d, const struct memory_range **range) {
+    (void)d, (void)range;
+    return 0;
 }
 
 WEAK void domain_crash(struct domain *d, const char *fmt, ...) {

@@ -20,7 +20,7 @@ static u64 free_before;
 static u64 *list, *out;
 static void *args;
 
-struct domain *hc_domain_of(struct vcpu *v, domid_t id, long *error) {
+struct domain *hc_get_domain(struct vcpu *v, domid_t id, long *error) {
     *error = -EPERM;
     return id == DOMID_SELF || id == v->domain->id ? v->domain : NULL;
 }

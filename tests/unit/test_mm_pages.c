@@ -335,6 +335,66 @@ static void the_end_waits_for_others(void **state) {
     assert_true(mm_destroy(other));
 }
 
+/* What is claimed is found free by whom it is for, and by nobody else. */
+static void claims_are_kept(void **state) {
+    u64 free = heap_free_count();
+
+    (void)state;
+    d->max_pages = other->max_pages = free;
+    assert_int_equal(domain_claim_pages(d, free + 1), -EINVAL);
+    assert_int_equal(domain_claim_pages(d, free), 0);
+    assert_int_equal(domain_claims(), free);
+    assert_int_equal(domain_claim_pages(d, free), -EINVAL);
+    assert_int_equal(domain_claim_pages(other, 1), -ENOMEM);
+    assert_null(domain_alloc_pages(other, 0));
+    assert_non_null(domain_alloc_pages(d, 3));
+    assert_int_equal(domain_claims(), free - 8);
+    assert_int_equal(d->claimed_pages, free - 8);
+    assert_null(domain_alloc_pages(other, 0));
+    assert_int_equal(domain_claim_pages(d, 0), 0);
+    assert_int_equal(domain_claims(), 0);
+    assert_non_null(domain_alloc_pages(other, 0));
+    /* A claim is for all the domain will have. */
+    assert_int_equal(domain_claim_pages(d, 8), -EINVAL);
+    assert_int_equal(domain_claim_pages(d, 20), 0);
+    assert_int_equal(d->claimed_pages, 12);
+    /* An allocation that fails leaves it. */
+    assert_null(domain_alloc_pages(d, 11));
+    assert_int_equal(d->claimed_pages, 12);
+    d->max_pages = 10;
+    assert_null(domain_alloc_pages(d, 2));
+    assert_int_equal(d->claimed_pages, 12);
+}
+
+/* They end with the domain: teardown looks at what is left of others' memory. */
+static void claims_end(void **state) {
+    (void)state;
+    assert_int_equal(domain_claim_pages(d, 100), 0);
+    assert_true(mm_host_destroy(d, 0));
+    assert_int_equal(domain_claims(), 0);
+    d = mm_host_domain(1, 1, 10);
+}
+
+/* Frames of the host that are shown to the control domain: to be read, never to be had for writing or as a table. */
+static void shown_frames(void **state) {
+    struct page *pg = heap_alloc_pages(1);
+
+    (void)state;
+    assert_non_null(pg);
+    mm_show_frames(page_to_mfn(pg), 2);
+    mm_show_frames(page_to_mfn(pg), 2);
+    assert_true(page_get(pg + 1, mm_shown()));
+    assert_false(page_get(pg + 1, d));
+    assert_int_equal(page_get_with_type(pg, mm_shown(), PT_WRITABLE), -EBUSY);
+    assert_int_equal(page_get_with_type(pg, mm_shown(), PT_L1), -EINVAL);
+    page_put(pg + 1);
+    for (u32 i = 0; i < 2; i++) {
+        assert_int_equal(pg[i].count & PAGE_REFS, 1);
+        pg[i] = (struct page){0};
+    }
+    heap_free_pages(pg, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -352,6 +412,9 @@ int main(void) {
         T(adopted_frames_are_counted),
         T(the_end_with_every_leftover),
         T(the_end_waits_for_others),
+        T(claims_are_kept),
+        T(claims_end),
+        T(shown_frames),
 #undef T
     };
 

@@ -29,7 +29,7 @@ static const struct {
     {"frames", attack_frames},   {"pointers", attack_pointers},
     {"machine", attack_machine}, {"resources", attack_resources},
     {"vcpus", attack_vcpus},     {"freed", attack_freed},
-    {"races", attack_races},
+    {"races", attack_races},     {"control", attack_control_operations},
 };
 
 void kernel_main(void) {

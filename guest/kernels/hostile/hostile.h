@@ -10,6 +10,7 @@ void attack_descriptors(void);
 void attack_frames(void);
 void attack_pointers(void);
 void attack_machine(void);
+void attack_control_operations(void);
 void attack_resources(void);
 void attack_vcpus(void);
 void attack_freed(void);

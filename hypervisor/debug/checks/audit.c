@@ -138,6 +138,11 @@ static void count_frame(const struct page *pg) {
     enum page_type type = page_last_type(pg);
     bool table = type >= PT_L1 && type <= PT_L4;
 
+    if (pg->owner > MAX_DOMAINS) {
+        tallies[page_to_mfn(pg).n].refs++;
+        tallies[page_to_mfn(pg).n].uses++;
+        return;
+    }
     owned[pg->owner - 1]++;
     if (pg->count & PAGE_ALLOCATED)
         tallies[page_to_mfn(pg).n].refs++;

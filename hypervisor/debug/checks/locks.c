@@ -7,6 +7,7 @@
 
 static const char *const names[] = {
     [LOCK_WORK] = "work lock",
+    [LOCK_CONTROL] = "control lock",
     [LOCK_STORE] = "store lock",
     [LOCK_CHANNELS] = "channels lock",
     [LOCK_DOMAIN] = "domain.lock",
@@ -18,6 +19,7 @@ static const char *const names[] = {
     [LOCK_MM] = "domain.mm_lock",
     [LOCK_PAUSE] = "vcpu.pause_lock",
     [LOCK_PAGES] = "domain.page_lock",
+    [LOCK_CLAIMS] = "claims lock",
     [LOCK_DOMAINS] = "list of domains",
     [LOCK_SLAB] = "slab lock",
     [LOCK_HEAP] = "heap lock",

@@ -8,8 +8,12 @@
  *         ^                          |  ^ \-------------> VCPU_BLOCKED
  *         \------VCPUOP_down---------/  \--resume/pause-- VCPU_PAUSED (host, counted in the domain)
  *
- * A domain is born by domain_create(), dies by domain_shutdown()/domain_crash() (its vCPUs stop for good), and is
- * taken apart by domain_destroy(), which a restart precedes as well.
+ * A domain is born by domain_create(), ends by domain_shutdown()/domain_crash(), and is taken apart by
+ * domain_destroy(), which a restart precedes as well. An ended domain of a launch file is dying at once. One that the
+ * control domain made waits for it: its vCPUs are VCPU_SHUT_DOWN until domain_resume() or domain_kill().
+ *
+ * Whoever finds a domain by its number and holds no lock that keeps it takes a reference (domain_get()). What a
+ * reference keeps is the structure and its vCPUs, not that the domain lives.
  */
 #ifndef PV_DOMAIN_H
 #define PV_DOMAIN_H
@@ -35,6 +39,7 @@ enum vcpu_pause {
     VCPU_DOWN = 1 << 0,
     VCPU_BLOCKED = 1 << 1,
     VCPU_PAUSED = 1 << 2,
+    VCPU_SHUT_DOWN = 1 << 3,
 };
 
 /* One entry of a guest's trap table, or one callback: where the guest kernel wants to be entered. */
@@ -108,7 +113,8 @@ struct vcpu {
     u64 periodic_ns;
     u64 runstate_area; /* guest virtual address, 0: none */
     struct vcpu_runstate_info runstate;
-    gva_t time_area; /* secondary vcpu_time_info, 0: none */
+    gva_t time_area;   /* secondary vcpu_time_info, 0: none */
+    u64 soft_affinity; /* kept for tools */
     u64 count[NR_COUNTERS];
     bool tsc_stamped;
 };
@@ -119,6 +125,7 @@ enum domain_end { END_HALT, END_RESTART };
 
 struct domain {
     domid_t id;
+    u32 users; /* references to the structure; atomic */
     char name[32];
     u32 nr_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
@@ -132,7 +139,14 @@ struct domain {
     struct timer watchdog[NR_WATCHDOGS]; /* lock: lock */
     u32 watchdogs;                       /* which of them are in use */
     u32 pause_count;                     /* host pauses, atomic */
-    struct spinlock lock;                /* life cycle, vCPU hot-plug, registered areas */
+    u32 tool_pauses;                     /* those by pausedomain; lock: the control lock, as for the next two */
+    bool held_still;                     /* paused by a control operation that waits for its vCPUs */
+    bool debugged;                       /* told by a tool, for others to know */
+    u16 weight, cap;                     /* of each vCPU, of all in percent of a CPU; 0: no cap */
+    u8 tsc_mode;
+    u32 tsc_incarnation;
+    u64 tsc_offset_ns;    /* the host's time when the guest's began */
+    struct spinlock lock; /* life cycle, vCPU hot-plug, registered areas */
 
     /* Memory, lock: mm_lock */
     struct spinlock mm_lock;
@@ -142,6 +156,7 @@ struct domain {
     u32 zombies;               /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
     u64 l4_epoch;             /* another one after each change of what a CPU root is composed from; read without lock */
     u64 tot_pages, max_pages; /* tot_pages: those on the lists; lock: page_lock */
+    u64 claimed_pages;        /* set aside for it, of those it does not have yet; lock: mm's for claims */
     u64 owned_pages;          /* frames whose owner this is, given up or not; atomic */
     u64 vm_assist;
     struct shared_info *shared_info; /* direct map; a frame owned by the domain */
@@ -152,10 +167,11 @@ struct domain {
     struct evtchn_table evtchn;
     struct gnttab gnttab;
     u64 wallclock_offset_ns;
-    struct guest_console *console; /* served by the hypervisor, or NULL */
-    mfn_t eoi_mfn;                 /* the control domain's map of interrupts that want an EOI: a WRITABLE use */
-    mfn_t ring_mfn[2];             /* console and store rings: a WRITABLE use held while the hypervisor serves them */
-    void *launch;                  /* the launch room's record of this guest */
+    struct guest_console *console;  /* served by the hypervisor, or NULL */
+    mfn_t eoi_mfn;                  /* the control domain's map of interrupts that want an EOI: a WRITABLE use */
+    mfn_t ring_mfn[2];              /* console and store rings: a WRITABLE use held while the hypervisor serves them */
+    void *launch;                   /* the launch room's record of this guest */
+    struct control_record *control; /* the control room's, of a domain that the control domain made; else NULL */
     u8 handle[16];
     u32 pci_address; /* the control domain's: what it wrote to port 0xcf8 */
 };
@@ -169,6 +185,9 @@ long vcpu_set_debugreg(struct vcpu *v, u32 reg, u64 value);
 long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 
 struct domain *domain_by_id(domid_t id);
+/* With a reference, or NULL. */
+struct domain *domain_get(domid_t id);
+void domain_put(struct domain *d);
 static inline struct vcpu *current_vcpu(void) {
     return this_cpu()->current;
 }
@@ -188,14 +207,22 @@ bool vcpu_event_pending(const struct vcpu *v);
 /* The guest broke its contract beyond repair: it stops for good, with one sentence in the host's log. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u8 code);
+/* A domain that was shut down goes on where it was. */
+void domain_resume(struct domain *d);
+/* It will not run again, and can be taken apart. */
+void domain_kill(struct domain *d);
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
+/* One vCPU more, which is down. False: out of memory. Calls for one domain do not overlap. */
+bool domain_add_vcpu(struct domain *d);
 /* Allocates a domain with no memory and nr_vcpus vCPUs that are down. id: 0 is the control domain's, which it then is;
  * DOMID_ANY: one that is free. NULL: out of memory, or the number is taken. */
 #define DOMID_ANY ((domid_t)DOMID_INVALID)
 struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max_pages);
 /* Takes a dying domain apart; returns false while more is to be done (call again). */
 bool domain_destroy(struct domain *d);
+/* After that: is it only waited for that others let go of its frames? */
+bool domain_is_held(const struct domain *d);
 /* Calls fn for each domain, in order of id. */
 void domain_for_each(void (*fn)(struct domain *d, void *arg), void *arg);
 struct domain *domain_next(struct domain *d); /* iteration: domain_next(NULL) is the first */

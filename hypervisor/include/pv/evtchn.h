@@ -75,6 +75,7 @@ struct evtchn {
 struct evtchn_table {
     struct spinlock lock;
     bool dead;                                 /* set by evtchn_destroy(): nothing binds any more */
+    u32 nr_ports;                              /* as many as the domain may have, port 0 included */
     u32 search;                                /* no free port below this one */
     struct evtchn *chunk[EVTCHN_NR_CHUNKS];    /* ports, allocated as they are used; never freed before destroy */
     u16 virq_port[EVTCHN_MAX_VCPUS][NR_VIRQS]; /* 0: not bound; global VIRQs under vCPU 0 */
@@ -111,6 +112,8 @@ void evtchn_send_virq(struct vcpu *v, u32 virq);
 void evtchn_send_global_virq(u32 virq);
 /* d NULL: nobody. -EINVAL if virq is not global. */
 int evtchn_set_global_handler(struct domain *d, u32 virq);
+/* All global VIRQs are the control domain's. */
+void evtchn_handle_global_virqs(struct domain *d);
 
 /* Physical interrupts: hooks of the dom0 room; without them bind_pirq gives -EPERM. All but release, which says that
  * the domain goes, are called with the table lock held. */

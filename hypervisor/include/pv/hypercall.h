@@ -13,5 +13,7 @@
 void hypercall_dispatch(struct vcpu *v);
 /* One call by number; used for the entries of a multicall as well. arg: 6 arguments. */
 long hypercall_call(struct vcpu *v, u64 number, u64 *arg);
+/* An address where guests may have code or data: canonical, and not in the hypervisor's range. */
+bool hc_guest_address_ok(u64 a);
 
 #endif

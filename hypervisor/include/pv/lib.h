@@ -113,6 +113,7 @@ static inline bool bit_test_and_clear(u64 *map, u32 n) {
 /* The order in which locks are taken, outermost first; docs/locking.md says what each guards. Debug builds check it. */
 enum lock_class {
     LOCK_WORK,
+    LOCK_CONTROL,
     LOCK_STORE,
     LOCK_CHANNELS,
     LOCK_DOMAIN,
@@ -126,6 +127,7 @@ enum lock_class {
     LOCK_DEVICE,
     LOCK_PAUSE,
     LOCK_PAGES,
+    LOCK_CLAIMS,
     LOCK_DOMAINS,
     LOCK_SLAB,
     LOCK_HEAP,

@@ -125,6 +125,10 @@ void page_put_with_type(struct page *pg);
 /* --- a domain's memory --- */
 /* Frames for a domain: cleared, owned, on its list, counted against max_pages. NULL: no memory or over the limit. */
 struct page *domain_alloc_pages(struct domain *d, u32 order);
+/* Sets frames aside, so that d will have `pages` in all; 0 ends that. -EINVAL: it has a claim, or as many frames, or
+ * may not have so many; -ENOMEM. What was claimed and is not used yet, by all: */
+int domain_claim_pages(struct domain *d, u64 pages);
+u64 domain_claims(void);
 /* The same with whatever is in them: for the control domain alone, which may see all memory, and may get most of it. */
 struct page *domain_alloc_raw_pages(struct domain *d, u32 order);
 /* A frame owned by d that is not part of its memory (shared info, grant tables): not counted. */
@@ -202,6 +206,14 @@ pfn_t m2p_get(mfn_t m);
  * somebody else's. False: it is not d's. */
 bool domain_set_m2p(struct domain *d, mfn_t m, pfn_t p);
 #define M2P_INVALID (~0ul)
+
+/* The frame that a piece of the M2P of 2 MiB begins with, as a reader of it sees it: that of an earlier one for a hole.
+ */
+mfn_t m2p_chunk(u64 n);
+/* Frames of the hypervisor's own that the control domain may read: they are an imaginary domain's (DOMID_XEN), never
+ * free and never writable by a guest. May be called again. */
+void mm_show_frames(mfn_t first, u64 n);
+struct domain *mm_shown(void);
 
 /* --- the TLB clock: advances whenever a frame loses its last use, so that stale translations can be told --- */
 u32 tlb_clock_now(void);

@@ -34,5 +34,7 @@ static inline u64 trap_clean_rflags(u64 rflags) {
 static inline struct regs *vcpu_regs(struct vcpu *v) {
     return &v->gate->regs;
 }
+/* CPUID as the processor says, or as a guest with one vCPU sees it. */
+void trap_policy_cpuid(bool host, u32 leaf, u32 sub, u32 out[4]);
 
 #endif

@@ -199,6 +199,9 @@ void *mmio_try_map(maddr_t pa, size_t size);
 void fpu_init_area(void *area);
 /* The registers of a 512-byte FXSAVE image, from a guest. */
 void fpu_fill_area(void *area, const void *fxsave);
+/* An area that was saved, maybe elsewhere: could it be loaded here? Then it can be set. */
+bool fpu_state_ok(const void *area, u64 size);
+void fpu_set_area(void *to, const void *area, u64 size);
 /* The bits of MXCSR that the CPU knows. CR0.TS must be clear. */
 u32 fpu_mxcsr_mask(void);
 void fpu_save(void *area);
