@@ -45,8 +45,9 @@ lint-headers:
 lint-documents:
 	@scripts/gen-hypercalls --check
 
+DOM0_SCRIPTS := $(shell git grep -lE '^\#!/bin/(ba)?sh' guest-images/dom0)
 lint-scripts:
-	@shellcheck tests/check .ci/run guest-images/linux/init
+	@shellcheck tests/check .ci/run guest-images/linux/init $(DOM0_SCRIPTS) tools/install/*
 	@for f in $$(git ls-files | xargs grep -lE '^#!.*python3' 2>/dev/null) $$(git ls-files '*.py'); do \
 	    python3 -c "import ast, sys; ast.parse(open(sys.argv[1]).read())" $$f || exit 1; done
 

@@ -42,6 +42,16 @@ check-peer: packages all tools guests
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
 
+.PHONY: check-dom0 dom0-image
+dom0-image: packages tools
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) guest-images/dom0/make-image
+
+# Not part of check: the stock tools in a Debian dom0, all scenarios. HYPERVISOR=both compares with the peer, =xen is the peer alone.
+check-dom0: packages all dom0-image
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0 --hypervisor=$(or $(HYPERVISOR),paravane) \
+	    $(if $(SCENARIO),-k "$(SCENARIO)")
+
 .PHONY: check-long
 # Not part of check: TIME seconds (an hour) with many guests of every kind. DOCS=docs/reliability.md publishes the results.
 check-long: packages all tools guests images

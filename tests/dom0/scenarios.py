@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""What is done in dom0 with the stock tools: commands, what each must print, and how outputs of two hypervisors compare.
+
+A scenario is a list of steps and runs in one machine, the same on both hypervisors.
+"""
+import re
+from dataclasses import dataclass
+
+READY_LIMIT = 150
+
+
+@dataclass
+class Step:
+    """One command in dom0's shell. `must`: patterns that its output has; `hide`: what may differ between runs."""
+    name: str
+    command: str
+    must: tuple = ()
+    hide: tuple = ()
+    compare: bool = True
+    status: int = 0
+    timeout: int = 120
+
+    def normalised(self, output):
+        for pattern, instead in self.hide:
+            output = re.sub(pattern, instead, output, flags=re.M)
+        return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
+
+
+def quiet(name, command, timeout=120, must=(), status=0):
+    """A step whose output is its own business."""
+    return Step(name, command, must=must, compare=False, timeout=timeout, status=status)
+
+
+# Domain numbers, seconds, and the memory of dom0, which depends on what its balloon driver was told.
+TIMES = (r"\d+\.\d+$", "SECONDS")
+LIST = (TIMES, (r"^(Domain-0 +0) +\d+", r"\1 MIB"), (r"^(\w+ +)[1-9]\d* ", r"\1 ID "), (r"[r-][b-]p---", "PAUSED"), (r" [r-][b-]---- ", " RUNS "))
+UPTIMES = ((r"\d+:\d\d:\d\d", "TIME"), (r"\d+ days?, ", ""), (r"^(\w+ +)[1-9]\d* ", r"\1 ID "))
+VCPUS = ((r"\d+\.\d+ ", "SECONDS "), (r"[r-][b-]- ", "RUN "), (r"(\d+) +(\d+|-) +RUN", r"\1 CPU RUN"), (r"^(\w+ +)[1-9]\d* ", r"\1 ID "))
+
+
+def log(guest):
+    return f"/var/log/xen/console/guest-{guest}.log"
+
+
+def says(guest, text, name=None):
+    """Waits until a guest's console has said something since its log was last emptied."""
+    return quiet(name or f"{guest} says {text}", f"until-true {READY_LIMIT} grep -q '{text}' {log(guest)}", READY_LIMIT + 30)
+
+
+def keys(guest, text):
+    """Types a line on a guest's console."""
+    return quiet(f"type {text}", f"printf '%s\\r' '{text}' > $(xenstore-read /local/domain/$(xl domid {guest})/console/tty)")
+
+
+def create(guest, ready="READY", config=None):
+    return [quiet(f"empty log of {guest}", f": > {log(guest)}"),
+            Step(f"create {guest}", f"xl create {config or f'/etc/xen/{guest}.cfg'}", must=(r"Parsing config from /etc/xen/",)),
+            says(guest, ready)]
+
+
+def gone(guest):
+    return quiet(f"{guest} is gone", f"until-true 60 '! xl domid {guest}'")
+
+
+def until(condition, name, seconds=60):
+    return quiet(name, f"until-true {seconds} \"{condition}\"", seconds + 30)
+
+
+# Frames, event channels and grants all come back: the hypervisor's free memory is what it was.
+FREE = "xl info | sed -n 's/^free_memory *: //p'"
+REMEMBER_FREE = quiet("remember the free memory", f"{FREE} > /tmp/free")
+SAME_FREE = until(f"[ $({FREE}) = $(cat /tmp/free) ]", "the free memory is what it was")
+
+INFO = "|".join("host release version machine nr_cpus max_cpu_id nr_nodes cores_per_socket threads_per_core virt_caps total_memory "
+                "sharing_freed_memory sharing_used_memory outstanding_claims free_cpus xen_major xen_minor xen_extra xen_caps "
+                "xen_scheduler xen_pagesize platform_params".split())
+
+LOOK = [
+    Step("info", f"xl info | grep -E '^({INFO}) *:'", must=(r"nr_cpus +: 2", r"xen_major +: 4", r"xen_minor +: 17", r"xen_caps +: .*xen-3.0-x86_64",
+                                                           r"xen_scheduler +: credit2")),
+    Step("info -n", "xl info -n | sed -n '/^cpu_topology/,/^xen_major/p' | grep -v xen_major", hide=((r"^(\s*\d+: +)\d+", r"\1 SIZE"), (r"\d+ +(\d+)$", r"FREE \1"))),
+    Step("list", "xl list", must=(r"Domain-0 +0 +\d+ +2 +r-----",), hide=LIST),
+    Step("domname", "xl domname 0", must=("Domain-0",)),
+    Step("domid", "xl domid Domain-0", must=("^0",)),
+    Step("domid of none", "xl domid none", status=1),
+    Step("vcpu-list of dom0", "xl vcpu-list 0", must=(r"Domain-0 +0 +1 ",), hide=VCPUS),
+    Step("cpupool-list", "xl cpupool-list", must=(r"Pool-0 +2 +credit2 +y +1",)),
+    Step("sched-credit2", "xl sched-credit2", must=(r"Domain-0 +0 +256",)),
+    Step("uptime", "xl uptime", must=(r"Domain-0 +0 ",), hide=UPTIMES),
+    quiet("xentop", "xentop -b -i 1", must=(r"Domain-0 -----r",)),
+    quiet("dmesg", "xl dmesg | sed 's,^,| ,'", must=(r"(?i)xen|paravane",)),
+    Step("debug-keys", "xl debug-keys h"),
+    quiet("after debug-keys", "xl dmesg | tail -60 | sed 's,^,| ,'", must=(r"(?i)'h' pressed|\bkeys?\b",)),
+]
+
+SMALL = [
+    REMEMBER_FREE,
+    *create("small"),
+    Step("list small", "xl list small", must=(r"small +\d+ +96 +1 ",), hide=LIST),
+    Step("console", "in-guest small 'echo $((40 + 2)); grep -c processor /proc/cpuinfo; cat /sys/hypervisor/type'", must=(r"^42\n1\nxen\n",)),
+    Step("vcpu-list", "xl vcpu-list small", must=(r"small +\d+ +0 +",), hide=VCPUS),
+    Step("vcpu-pin", "xl vcpu-pin small 0 1 && xl vcpu-list small | sed 1d", must=(r"small .* 1 / ",), hide=VCPUS),
+    Step("vcpu-pin back", "xl vcpu-pin small all all && xl vcpu-list small | sed 1d", must=(r"small .* all / ",), hide=VCPUS),
+    quiet("vcpu-set 2", "xl vcpu-set small 2"),
+    # Linux says that the CPU is there; putting it online is udev's work, or ours.
+    quiet("online", "in-guest small 'cd /sys/devices/system/cpu; while [ ! -e cpu1/online ]; do sleep 0.2; done; echo 1 > cpu1/online'"),
+    until("xl vcpu-list small | grep -E '^small +[0-9]+ +1 +[0-9-]+ +[r-][b-]- '", "the second vCPU is up"),
+    Step("vcpu-set seen inside", "in-guest small 'grep -c processor /proc/cpuinfo'", must=(r"^2\n",)),
+    quiet("vcpu-set 1", "xl vcpu-set small 1"),
+    until("xl vcpu-list small | grep -E '^small +[0-9]+ +1 +- +--p '", "the second vCPU is down"),
+    quiet("mem-set down", "xl mem-set small 80"),
+    until("xl list small | grep -E '^small +[0-9]+ +80 '", "the guest gave memory back"),
+    Step("mem-max", "xl mem-max small 112"),
+    Step("xenstore memory", "xenstore-read /local/domain/$(xl domid small)/memory/target /local/domain/$(xl domid small)/memory/static-max"),
+    quiet("mem-set up", "xl mem-set small 96"),
+    until("xl list small | grep -E '^small +[0-9]+ +96 '", "the guest has its memory again"),
+    Step("pause", "xl pause small && xl list small", must=(r"[r-][b-]p---",), hide=LIST),
+    Step("unpause", "xl unpause small && xl list small", must=(r"[r-][b-]----",), hide=LIST),
+    Step("domname of small", "xl domname $(xl domid small)", must=(r"^small$",)),
+    Step("rename", "xl rename small other && xl list other | sed 1d && xl rename other small", must=(r"^other ",), hide=LIST),
+    Step("uptime of small", "xl uptime small", must=(r"small +\d+ ",), hide=UPTIMES),
+    Step("sched-credit2 -w", "xl sched-credit2 -d small -w 512 && xl sched-credit2 -d small", must=(r"small +\d+ +512",),
+         hide=((r"^(small +)\d+", r"\1 ID"),)),
+    quiet("xentop with small", "xentop -b -i 1", must=(r"small -?-",)),
+    quiet("sysrq", "xl sysrq small h"),
+    says("small", "sysrq: HELP"),
+    quiet("trigger nmi", "xl trigger small nmi"),
+    says("small", "NMI"),
+    Step("alive", "in-guest small 'echo still $((1 + 1))'", must=(r"^still 2\n",)),
+    Step("destroy", "xl destroy small"),
+    Step("list after destroy", "xl list", must=(r"^Domain-0",), hide=LIST),
+    SAME_FREE,
+]
+
+LIFE = [
+    REMEMBER_FREE,
+    *create("small"),
+    quiet("shutdown", "xl shutdown -w small", 180),
+    gone("small"), SAME_FREE,
+    *create("small"),
+    quiet("empty log", f": > {log('small')}"),
+    quiet("reboot", "xl reboot small"),
+    says("small", "READY", "small is up again"),
+    Step("list after reboot", "xl list small", must=(r"small +\d+ +96 +1 ",), hide=LIST),
+    quiet("crash", "xl sysrq small c"),
+    gone("small"), SAME_FREE,
+    Step("create paused", "xl create -p -q /etc/xen/small.cfg && xl list small", must=(r"small +\d+ +96 +1 +[r-][b-]p---",), hide=LIST),
+    Step("destroy paused", "xl destroy small"),
+    SAME_FREE,
+    *[quiet(f"create and destroy {n}", "xl create -q /etc/xen/small.cfg && xl destroy small") for n in range(5)],
+    SAME_FREE,
+]
+
+SSH = "dbclient -y root@192.168.77.11"
+DEVICES = [
+    REMEMBER_FREE,
+    *create("debian"),
+    Step("list debian", "xl list debian", must=(r"debian +\d+ +160 +2 ",), hide=LIST),
+    quiet("ping", "ping -c 3 -W 5 192.168.77.11", must=(r"3 received",)),
+    Step("ssh", f"{SSH} 'uname -r; nproc; cat /sys/hypervisor/type; findmnt -n -o SOURCE /'", must=(r"xen\n/dev/xvda",)),
+    Step("disk", f"{SSH} 'dd if=/dev/urandom of=/var/file bs=1M count=8 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches; "
+                 "sha256sum < /var/file > /tmp/a; echo 3 > /proc/sys/vm/drop_caches; sha256sum < /var/file | cmp - /tmp/a && echo same'",
+         must=(r"^same$",)),
+    quiet("much by network", f"head -c 4000000 /dev/urandom > /tmp/much; {SSH} 'cat > /tmp/much; sha256sum < /tmp/much' < /tmp/much > /tmp/sum; "
+                             "sha256sum < /tmp/much | cmp - /tmp/sum"),
+    Step("block-list", "xl block-list debian", must=(r"^51712 ",), hide=((r"^(51712 +0 +)\d+( +\d) +\d+ +\d+ +(\S+)", r"\1 ID \2 PORT REF \3"), (r"domain/\d+", "domain/ID"), (r"vbd/\d+/", "vbd/ID/"))),
+    Step("network-list", "xl network-list debian", must=(r"00:16:3e:00:00:11",), hide=((r"^(0 +0 +\S+ +)\d+( +\d+) +\S+ +\S+", r"\1 ID \2 PORT REF"), (r"vif/\d+/", "vif/ID/"))),
+    quiet("another disk's file", "head -c 1048576 /dev/urandom > /var/lib/xen/images/extra.img"),
+    quiet("block-attach", "xl block-attach debian format=raw,vdev=xvdb,access=w,target=/var/lib/xen/images/extra.img"),
+    quiet("attached disk is the file", f"until-true 30 {SSH} test -b /dev/xvdb; {SSH} sha256sum /dev/xvdb | cut -d' ' -f1 > /tmp/a; "
+                                       "sha256sum /var/lib/xen/images/extra.img | cut -d' ' -f1 | cmp - /tmp/a"),
+    quiet("block-detach", "xl block-detach debian xvdb"),
+    until(f"! {SSH} test -b /dev/xvdb", "the disk is gone"),
+    quiet("network-attach", "xl network-attach debian mac=00:16:3e:00:00:21 bridge=xenbr0"),
+    until(f"{SSH} grep -qi 00:16:3e:00:00:21 /sys/class/net/eth1/address", "eth1 is there"),
+    quiet("eth1 works", f"{SSH} 'ip address add 192.168.78.11/24 dev eth1; ip link set eth1 up'; ip address add 192.168.78.1/24 dev xenbr0; "
+                        "until-true 30 ping -c 1 -W 2 192.168.78.11"),
+    quiet("network-detach", "xl network-detach debian 1"),
+    until(f"! {SSH} test -e /sys/class/net/eth1", "eth1 is gone"),
+    says("debian", "debian login:", "a login on the console"),
+    keys("debian", "root"),
+    says("debian", "root@debian:"),
+    keys("debian", "echo I am $(id -un)"),
+    says("debian", "^I am root"),
+    quiet("shutdown debian", "xl shutdown -w debian", 180),
+    gone("debian"),
+    until("! losetup -a | grep . && ! ls /sys/class/net | grep vif", "no device is left behind"),
+    SAME_FREE,
+]
+
+GRUB = [
+    REMEMBER_FREE,
+    *create("grub"),
+    Step("http", "until-true 60 wget -qO /dev/null -T 5 http://192.168.77.12/; wget -qO- -T 20 http://192.168.77.12/", must=(r"GRUB started",)),
+    Step("kernel of its own", "in-guest grub 'uname -r | cut -d. -f1,2'", must=(r"^6.12$",)),
+    quiet("shutdown grub", "xl shutdown -w grub", 180),
+    gone("grub"), SAME_FREE,
+    quiet("pygrub's configuration", "sed 's/^kernel.*/bootloader = \"pygrub\"/; s/^name.*/name = \"pygrub\"/' /etc/xen/grub.cfg > /etc/xen/pygrub.cfg"),
+    *create("pygrub"),
+    Step("http from pygrub's", "until-true 60 wget -qO /dev/null -T 5 http://192.168.77.12/; wget -qO- -T 20 http://192.168.77.12/", must=(r"GRUB started",)),
+    quiet("destroy pygrub", "xl destroy pygrub"),
+    SAME_FREE,
+]
+
+
+def save_and_restore(n):
+    return [
+        quiet(f"save {n}", "xl save debian /tmp/saved", 180),
+        quiet(f"restore {n}", "xl restore /tmp/saved && rm /tmp/saved", 180),
+        until("ping -c 1 -W 2 192.168.77.11", f"answers after restore {n}"),
+        Step(f"memory, disk and clock after restore {n}",
+             f"{SSH} 'sha256sum -c /run/sums >/dev/null && kill -0 $(cat /run/counter.pid) && a=$(cat /run/count) && sleep 1 && [ $(cat /run/count) -gt $a ] && "
+             f"echo {n} >> /var/rounds && sync && wc -l < /var/rounds'", must=(rf"^{n}$",)),
+    ]
+
+
+SAVE = [
+    *create("debian"),
+    quiet("data in memory and on disk", f"until-true 60 ping -c 1 -W 2 192.168.77.11; {SSH} 'head -c 8000000 /dev/urandom > /run/data; head -c 2000000 /dev/urandom > /var/data; "
+                                        "sha256sum /run/data /var/data > /run/sums'"),
+    quiet("a counter", f"{SSH} '(i=0; while :; do i=$((i+1)); echo $i > /run/count.new; mv /run/count.new /run/count; sleep 0.1; done) </dev/null >/dev/null 2>&1 & "
+                       "echo $! > /run/counter.pid'"),
+    *[step for n in range(1, 11) for step in save_and_restore(n)],
+    Step("list at the end", "xl list debian", must=(r"debian +\d+ +160 +2 ",), hide=LIST),
+    quiet("destroy at the end", "xl destroy debian"),
+]
+
+SCENARIOS = {"look": LOOK, "small": SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
+
+# Where Paravane means to answer otherwise than the peer: (step, lines, why).
+DIFFERENCES = [
+    ("info", r"^virt_caps .*", "no HVM, no version 2 grant tables: docs/architecture.md"),
+    ("info", r"^xen_caps .*", "no HVM"),
+    ("info", r"^xen_extra .*", "the version of the implementation"),
+]
+
+
+def explained(name, output):
+    """What a step printed without the lines that are meant to differ."""
+    for step, pattern, _ in DIFFERENCES:
+        if step == name:
+            output = re.sub(pattern, "", output, flags=re.M)
+    return output
+
+
+def run(host, steps):
+    """Runs the steps; returns {name: what it printed, normalised}. What a step must print is checked at once."""
+    outputs = {}
+    for step in steps:
+        output = host.sh(step.command, step.timeout, step.status)
+        for pattern in step.must:
+            assert re.search(pattern, output, re.M), f"{step.name}: no {pattern!r} in:\n{output}"
+        if step.compare:
+            outputs[step.name] = step.normalised(output)
+    return outputs
