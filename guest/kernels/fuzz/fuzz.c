@@ -145,9 +145,12 @@ static void run_action(void *arg) {
     a->run(f);
 }
 
-/* What the kernel must have: handlers, a stack for entries from user mode, no stray breakpoints, the FPU. */
+/* What the kernel must have: handlers, a stack for entries from user mode, no stray breakpoints, the FPU; and its other
+ * vCPUs: nobody else would bring up one that an action left down. */
 static void repair(struct fuzzer *f) {
-    (void)f;
+    if (f->lowered && hv_vcpu_op(VCPUOP_up, f->lowered, NULL))
+        panic("vCPU %u does not come up again", f->lowered);
+    f->lowered = 0;
     hv_set_trap_table(trap_table());
     trap_install_callbacks();
     hv_set_debugreg(7, 0x400);
@@ -252,8 +255,7 @@ static void describe(const struct fuzzer *f) {
            info->evtchn_upcall_mask, event_is_pending(port), shared_info->evtchn_mask[port / 64] >> port % 64 & 1);
 }
 
-/* True if all got on since the last time, or have not stood still for long. A vCPU that an interrupted action left down
- * comes up again. */
+/* True if all got on since the last time, or have not stood still for long. */
 static bool all_get_on(void) {
     static unsigned long seen[MAX_CPUS];
     static uint64_t when[MAX_CPUS];
@@ -266,8 +268,6 @@ static bool all_get_on(void) {
             describe(&fuzzers[id]);
             return false;
         }
-        if (id)
-            hv_vcpu_op(VCPUOP_up, id, NULL);
     }
     return true;
 }

@@ -25,7 +25,8 @@ struct fuzzer {
     volatile unsigned long actions, calls, accepted, traps;
     uint8_t *arena, *user_page;
     size_t used;
-    bool leaving; /* for code that may not come back by itself: an event ends it */
+    unsigned lowered; /* the vCPU that it has taken down, or 0 */
+    bool leaving;     /* for code that may not come back by itself: an event ends it */
 };
 
 typedef void action_t(struct fuzzer *f);
