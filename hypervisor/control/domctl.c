@@ -43,7 +43,6 @@ static const struct entry table[] = {
     [XEN_DOMCTL_settimeoffset] = {.fn = control_set_time_offset},
     [XEN_DOMCTL_resumedomain] = {.fn = control_resume, .other = true, .quiet = true},
     [XEN_DOMCTL_sendtrigger] = {.fn = control_trigger},
-    [XEN_DOMCTL_subscribe] = UNSUPPORTED,
     [XEN_DOMCTL_set_address_size] = {.fn = control_set_width},
     [XEN_DOMCTL_get_address_size] = {.fn = control_get_width, .output = true, .dead = true},
     [XEN_DOMCTL_set_target] = UNSUPPORTED,

@@ -13,9 +13,9 @@ static const struct {
     const char *name;
     void (*check)(void);
 } areas[] = {
-    {"versions", check_versions}, {"create", check_create},     {"life", check_life}, {"host", check_host},
-    {"memory", check_memory},     {"vcpus", check_vcpus},       {"m2p", check_m2p},   {"refused", check_refused},
-    {"cycles", check_cycles},     {"failures", check_failures},
+    {"versions", check_versions}, {"create", check_create}, {"life", check_life},         {"host", check_host},
+    {"memory", check_memory},     {"vcpus", check_vcpus},   {"m2p", check_m2p},           {"refused", check_refused},
+    {"run", check_run},           {"cycles", check_cycles}, {"failures", check_failures},
 };
 
 void kernel_main(void) {

@@ -23,6 +23,7 @@ void check_memory(void);
 void check_vcpus(void);
 void check_m2p(void);
 void check_refused(void);
+void check_run(void);
 void check_cycles(void);
 void check_failures(void);
 
