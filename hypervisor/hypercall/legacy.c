@@ -52,10 +52,10 @@ long hc_nmi_op(struct vcpu *v, u64 *arg) {
             return -EFAULT;
         if (v->id || !hc_guest_address_ok(c.handler_address))
             return -EINVAL;
-        v->nmi = (struct guest_entry){.rip = c.handler_address};
+        v->trap[VEC_NMI] = (struct guest_entry){.rip = c.handler_address};
         return 0;
     case XENNMI_unregister_callback:
-        v->nmi = (struct guest_entry){0};
+        v->trap[VEC_NMI] = (struct guest_entry){0};
         return 0;
     default:
         return -ENOSYS;

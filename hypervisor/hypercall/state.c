@@ -59,7 +59,7 @@ static struct guest_entry *callback_slot(struct vcpu *v, u32 type) {
     case CALLBACKTYPE_sysenter:
         return &v->sysenter;
     case CALLBACKTYPE_nmi:
-        return &v->nmi;
+        return &v->trap[VEC_NMI];
     default:
         return NULL;
     }

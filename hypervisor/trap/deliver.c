@@ -130,13 +130,13 @@ void trap_inject_nmi(struct vcpu *v) {
     struct frame f = {.n = 0};
 
     v->nmi_pending = false;
-    if (!v->nmi.rip)
+    if (!v->trap[VEC_NMI].rip)
         return;
     v->nmi_masked = v->gate_stale = true;
     add(&f, r->rcx);
     add(&f, r->r11);
     add_return_frame(&f, v, r);
-    enter(v, &v->nmi, &f, "an NMI");
+    enter(v, &v->trap[VEC_NMI], &f, "an NMI");
 }
 
 /* A kernel without the callback goes on with null selectors. */

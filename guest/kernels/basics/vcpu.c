@@ -51,10 +51,12 @@ static bool on_nmi(struct regs *regs) {
     return true;
 }
 
-/* Both ways to ask for them, and to have one sent. It comes with events masked, too. */
+/* All ways to ask for them: nmi_op, a callback, the trap table (Linux). And to have one sent: it comes with events
+ * masked, too. */
 static void check_nmi(void) {
     struct xennmi_callback old = {.handler_address = entry_exceptions[TRAP_NMI]};
     struct callback_register new = {.type = CALLBACKTYPE_nmi, .address = entry_exceptions[TRAP_NMI]};
+    struct trap_info table[2] = {{TRAP_NMI, 0, FLAT_KERNEL_CS, entry_exceptions[TRAP_NMI]}, {0}};
     bool enabled;
 
     trap_set_handler(TRAP_NMI, on_nmi);
@@ -68,6 +70,9 @@ static void check_nmi(void) {
     test_equal("nmi.came_masked", nmis, 2);
     events_restore(enabled);
     hypercall2(__HYPERVISOR_nmi_op, XENNMI_unregister_callback, 0);
+    test_equal("nmi.trap_table", hv_set_trap_table(table), 0);
+    test_equal("nmi.send_by_table", hv_vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
+    test_equal("nmi.came_by_table", nmis, 3);
     trap_set_handler(TRAP_NMI, NULL);
 }
 

@@ -100,8 +100,8 @@ struct vcpu {
     u32 ldt_ents;
 
     /* Entry points the guest asked for */
-    struct guest_entry trap[NR_VECTORS];
-    struct guest_entry event, failsafe, syscall, syscall32, sysenter, nmi;
+    struct guest_entry trap[NR_VECTORS]; /* the one of vector 2 is the NMI callback as well */
+    struct guest_entry event, failsafe, syscall, syscall32, sysenter;
     u64 kernel_sp; /* the gate's stack_switch changes its low half: gate_take_kernel_sp() */
     bool nmi_pending, nmi_masked;
     bool selectors_lost; /* one of ds, es, fs, gs did not load: the failsafe callback is due */
