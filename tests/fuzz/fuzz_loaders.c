@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sources: boot/loaders.c boot/options.c
+// sources: boot/loaders.c boot/options.c tests/unit/host.c
 /* Any bytes as a Multiboot 2 block of information: nothing is read outside it; then the command line's options. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,5 +50,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     len = boot_option("console", &value);
     require(len < 0 || (value >= boot_info.command_line && (size_t)len <= strlen(value)));
     boot_option_flag("fastpath");
+    boot_report_unknown_options();
     return 0;
 }
