@@ -112,6 +112,13 @@ long event_bind_virq(unsigned virq, unsigned vcpu) {
     return bound(rc, op.port, vcpu);
 }
 
+long event_bind_pirq(unsigned pirq) {
+    struct evtchn_bind_pirq op = {.pirq = pirq, .flags = BIND_PIRQ__WILL_SHARE};
+    long rc = hv_event_channel_op(EVTCHNOP_bind_pirq, &op);
+
+    return bound(rc, op.port, 0);
+}
+
 long event_alloc_unbound(domid_t dom, domid_t remote) {
     struct evtchn_alloc_unbound op = {.dom = dom, .remote_dom = remote};
     long rc = hv_event_channel_op(EVTCHNOP_alloc_unbound, &op);
@@ -134,12 +141,19 @@ void event_adopt(unsigned port, event_handler_t *handler) {
     event_unmask(port);
 }
 
+/* Masked meanwhile: an event in between would find a vCPU that does not take it for its own. */
 long event_bind_vcpu(unsigned port, unsigned vcpu) {
     struct evtchn_bind_vcpu op = {.port = port, .vcpu = vcpu};
-    long rc = hv_event_channel_op(EVTCHNOP_bind_vcpu, &op);
+    bool open = port < PORTS && !(READ_ONCE(shared_info->evtchn_mask[port / BITS]) >> port % BITS & 1);
+    long rc;
 
+    if (open)
+        event_mask(port);
+    rc = hv_event_channel_op(EVTCHNOP_bind_vcpu, &op);
     if (!rc)
         set_owner(port, vcpu);
+    if (open)
+        event_unmask(port);
     return rc;
 }
 

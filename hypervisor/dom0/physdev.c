@@ -142,9 +142,15 @@ static long op_apic_write(struct domain *d, union argument *a) {
 
 /* --- devices --- */
 
+/* A virtual function makes the one it belongs to known as well. */
 static long op_pci_device_add(struct domain *d, union argument *a) {
+    const struct physdev_pci_device_add *f = &a->add;
+    long rc = 0;
+
     (void)d;
-    return device_add((struct pci_address){a->add.seg, a->add.bus, a->add.devfn});
+    if (f->flags & XEN_PCI_DEV_VIRTFN)
+        rc = device_add((struct pci_address){f->seg, f->physfn.bus, f->physfn.devfn});
+    return rc ? rc : device_add((struct pci_address){f->seg, f->bus, f->devfn});
 }
 static long op_manage_pci_add(struct domain *d, union argument *a) {
     (void)d;
@@ -163,15 +169,19 @@ static long op_manage_pci_remove(struct domain *d, union argument *a) {
     return device_remove((struct pci_address){0, a->manage.bus, a->manage.devfn});
 }
 
+static long restore(struct pci_address a) {
+    if (!device_known(a))
+        return -ENODEV;
+    pirq_restore(a);
+    return 0;
+}
 static long op_restore_msi(struct domain *d, union argument *a) {
     (void)d;
-    pirq_restore((struct pci_address){0, a->restore.bus, a->restore.devfn});
-    return 0;
+    return restore((struct pci_address){0, a->restore.bus, a->restore.devfn});
 }
 static long op_restore_msi_ext(struct domain *d, union argument *a) {
     (void)d;
-    pirq_restore(address_of(&a->device));
-    return 0;
+    return restore(address_of(&a->device));
 }
 
 /* Where a device's memory lies is looked up when it is wanted. */

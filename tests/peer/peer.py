@@ -10,7 +10,8 @@ import qemu
 
 # Privileged, as the first domain of each hypervisor. `builder` starts another kernel by control operations.
 PRIVILEGED = ["hello", "basics", "usermode", "gatecrash", "smp", "shape-linux", "shape-plain", "shape-plain-bits", "shape-string",
-              "shape-string-required", "builder", "control"]
+              "shape-string-required", "builder", "control", "devices"]
+EXTRA = {"devices": qemu.DEVICES}
 # Unprivileged: from a launch file here, through `builder` there. (Shapes are for the builder of domains, which is ours then.)
 ORDINARY = ["hello", "basics", "usermode", "smp"]
 CAVEATS = qemu.ROOT / "CAVEATS.md"
@@ -33,11 +34,11 @@ def run_here(log, *modules, **options):
     return text
 
 
-def start_peer(log, modules):
+def start_peer(log, modules, extra=()):
     """The peer with its first domain about to run. It does not always get there; it is started anew then, and only then."""
     for start in range(STARTS):
         machine = qemu.Machine(f"{log}.{start}.log", modules, cpu="qemu64", kernel=qemu.CACHE / "xen-4.17",
-                               append="dom0_mem=128M dom0_max_vcpus=2")
+                               append="dom0_mem=128M dom0_max_vcpus=2", extra=extra)
         try:
             machine.expect(r"\(XEN\) Freed \d+kB init memory\r?\n", START_LIMIT)
             return machine
@@ -50,7 +51,7 @@ def start_peer(log, modules):
 
 def run_there(log, kernel, *modules):
     """All that the peer's first domain said, up to its RESULT line: the peer does not turn the machine off."""
-    machine = start_peer(log, modules)
+    machine = start_peer(log, modules, EXTRA.get(kernel, ()))
     try:
         machine.expect(rf"(?<!\| )RESULT {kernel}: .*\n", GUEST_LIMIT)
         return machine.text

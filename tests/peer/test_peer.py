@@ -17,7 +17,7 @@ def test_privileged(log, kernel):
     modules = [f"{kernel}.elf"] + (["hello.elf"] if kernel == "builder" else [])
     name = "shapes" if kernel.startswith("shape") else kernel
     there = peer.run_there(log, name, *modules)
-    here = peer.run_here(f"{log}.here.log", *modules, append="dom0_mem=128M")
+    here = peer.run_here(f"{log}.here.log", *modules, append="dom0_mem=128M", extra=peer.EXTRA.get(kernel, ()))
     check(f"{kernel}, privileged", peer.outcomes(here), peer.outcomes(there))
 
 

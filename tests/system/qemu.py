@@ -15,6 +15,8 @@ DEBUG_KERNEL = BUILD / "debug" / "paravane"
 GUESTS, IMAGES = BUILD / "guest", BUILD / "images"
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\r")
+# What the kernel `devices` drives.
+DEVICES = ("-device", "edu", "-device", "e1000e")
 # What must never be on the serial line, whatever a guest does.
 HOST_FAILURES = re.compile(r"^paravane: (PANIC.*|.* in the hypervisor.*)$", re.M)
 

@@ -33,6 +33,13 @@ def test_privileged(boot, kernel, cpu, option):
     assert results(text, kernel)[0] > 10
 
 
+@pytest.mark.parametrize("machine,option", [("q35", ""), ("q35", "fastpath=off"), ("pc", "")])
+def test_devices(boot, machine, option):
+    """The control domain has the machine's devices: their ports, and their interrupts, by lines and by messages."""
+    text = boot("devices.elf", machine=machine, append=option, extra=qemu.DEVICES).wait_end(120)
+    assert results(text, "devices")[0] > 300 and "SKIP line" not in text and "SKIP table" not in text
+
+
 @pytest.mark.parametrize("option", BOTH_PATHS)
 def test_on_an_intel_cpu(boot, launch, option):
     """SYSENTER exists in 64-bit mode, and is what 32-bit code has."""

@@ -23,6 +23,7 @@ void events_restore(bool were_enabled);
 
 long event_bind_ipi(unsigned vcpu);
 long event_bind_virq(unsigned virq, unsigned vcpu);
+long event_bind_pirq(unsigned pirq);
 long event_alloc_unbound(domid_t dom, domid_t remote);
 long event_bind_interdomain(domid_t remote, unsigned remote_port);
 /* A port that somebody else bound for this domain: handled by vCPU 0 from now on. */

@@ -121,6 +121,10 @@ static inline long hv_event_channel_op(unsigned cmd, void *arg) {
     return hypercall2(__HYPERVISOR_event_channel_op, cmd, arg);
 }
 
+static inline long hv_physdev_op(unsigned cmd, void *arg) {
+    return hypercall2(__HYPERVISOR_physdev_op, cmd, arg);
+}
+
 static inline long hv_set_segment_base(unsigned which, unsigned long base) {
     return hypercall2(__HYPERVISOR_set_segment_base, which, base);
 }
