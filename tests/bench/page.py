@@ -12,7 +12,7 @@ INTRODUCTION = """\
 <!-- Written by tests/bench/bench --docs: run it again instead of changing it. -->
 
 Three machines, one QEMU, one emulated CPU (`-cpu qemu64`, which the peer starts on as well): Linux on QEMU itself,
-Linux as the only domain of Debian's Xen 4.17, Linux as the only guest of Paravane. All three run the same kernel file
+Linux as the control domain, alone, of Debian's Xen 4.17, and of Paravane. All three run the same kernel file
 (Debian's {kernel}) and the same program as init (`tests/bench/program`, no C library), with Debian's default
 mitigations. Both hypervisors get `console=com1 dom0_mem=512M`, Xen also `dom0_max_vcpus=1`; the kernels get
 `quiet panic=-1`. The program's own addresses are not random, since luck would decide which mappings share page tables;
