@@ -35,7 +35,9 @@ static long limit(unsigned cmd, domid_t dom) {
 }
 
 static void check_populate(void) {
+    struct multicall_entry call = {.op = __HYPERVISOR_memory_op, .args = {XENMEM_current_reservation}};
     struct xen_domctl_getdomaininfo info;
+    domid_t dom = id;
     xen_pfn_t more[64];
 
     for (unsigned i = 0; i < NR_PAGES; i++)
@@ -54,6 +56,9 @@ static void check_populate(void) {
     test_equal("memory.maximum", limit(XENMEM_maximum_reservation, id), 64);
     test_equal("memory.current_nobody", limit(XENMEM_current_reservation, NOBODY), -XEN_ESRCH);
     test_equal("memory.gpfn", limit(XENMEM_maximum_gpfn, id), 0);
+    call.args[1] = ARG(&dom);
+    test_equal("memory.multicall", hypercall2(__HYPERVISOR_multicall, &call, 1), 0);
+    test_equal("memory.multicall.result", (long)call.result, NR_PAGES);
     test_equal("memory.sharing", limit(XENMEM_get_sharing_shared_pages, id), 0);
 }
 
@@ -195,6 +200,8 @@ static long acquire(unsigned type, unsigned res, unsigned long frame, unsigned n
 static void check_grant_frames(void) {
     struct mmu_update req = {virt_to_machine(pt_make(VA)) | MMU_PT_UPDATE_NO_TRANSLATE, 0};
     struct gnttab_query_size size = {.dom = id};
+    struct gnttab_setup_table setup = {.dom = id, .nr_frames = 2};
+    xen_pfn_t told[2] = {0};
     xen_pfn_t list[4] = {0};
     grant_entry_v1_t *entry = (void *)VA;
 
@@ -210,6 +217,10 @@ static void check_grant_frames(void) {
     pt_unmap(VA);
     test_equal("memory.grant_size", hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, &size, 1), 0);
     test_equal("memory.grant_size.frames", size.nr_frames, 2);
+    set_xen_guest_handle(setup.frame_list, told);
+    test_equal("memory.grant_setup", hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, &setup, 1), 0);
+    test_equal("memory.grant_setup.status", setup.status, GNTST_okay);
+    test_check("memory.grant_setup.frames", told[0] == list[0] && told[1] == list[1], "%lx %lx", told[0], told[1]);
 }
 
 static void check_hypercall_page(void) {
