@@ -29,29 +29,27 @@ $(BUILD)/.packages: scripts/deps
 	@mkdir -p $(@D)
 	@scripts/deps build && touch $@
 
-.PHONY: run run-launch run-dom0
-run: all tools guests images
-	@BUILD=$(BUILD) scripts/run $(RUN_ARGS)
-
-# `make run-launch LAUNCH=my.launch`: guests of your own.
-run-launch: all tools guests
-	@BUILD=$(BUILD) scripts/run $(RUN_ARGS)
-
+.PHONY: run run-launch
 # A Debian control domain with the stock Xen tools, which creates two guests.
-run-dom0: all tools
+run: all tools
 	@BUILD=$(BUILD) scripts/run --dom0 $(RUN_ARGS)
+
+# Guests without a control domain: the demonstration, or `make run-launch LAUNCH=my.launch`.
+run-launch: all tools guests images
+	@BUILD=$(BUILD) scripts/run $(RUN_ARGS)
 
 .PHONY: help
 help:
 	@echo 'make                            build $(BUILD)/paravane (CC=clang works too)'
 	@echo 'make DEBUG=1                    build/debug/paravane, which checks its own invariants (docs/debugging.md)'
-	@echo 'make run                        boot the demonstration guests side by side in QEMU; without a terminal,'
-	@echo '                                until all are up. GUESTS=a,b MEMORY=MiB CPUS=N APPEND=options'
-	@echo 'make run-launch LAUNCH=file     boot the guests of your own launch file'
-	@echo 'make run-dom0                   boot a Debian dom0 with the stock Xen tools, which shows two guests and then is yours'
-	@echo 'make check                      all tests: check-unit, check-fuzz, check-tools, check-system, check-peer (TESTS=words to pick'
+	@echo 'make run                        boot a Debian dom0 with the stock Xen tools in QEMU; it shows two guests, then you have its'
+	@echo '                                shell; without a terminal, until both were shown. KERNEL=6.12 MEMORY=MiB CPUS=N APPEND=options'
+	@echo 'make run-launch                 boot the demonstration guests side by side, without a control domain. GUESTS=a,b picks;'
+	@echo '                                LAUNCH=file for your own launch file'
+	@echo 'make check                      all tests: check-unit, check-fuzz, check-tools, check-system, check-dom0, check-peer (TESTS=words to pick'
 	@echo '                                tests of the last two)'
-	@echo 'make check-dom0                 every xl command in a Debian dom0; HYPERVISOR=both compares with the peer, SCENARIO=names'
+	@echo 'make check-dom0                 the xl commands in a Debian dom0; HYPERVISOR=both compares with the peer'
+	@echo 'make check-dom0-long            and disks, networks, save and restore, installing; SCENARIO=names'
 	@echo 'make model SEEDS=50             random hypercalls against a model, longer than in make check (STEPS, FIRST)'
 	@echo 'make check-mutants              takes checks away, one at a time, and sees a test fail for each. WORDS=words'
 	@echo 'make check-long TIME=3600       many guests of every kind for so long; not part of check'

@@ -42,15 +42,19 @@ check-peer: packages all tools guests
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
 
-.PHONY: check-dom0 dom0-image
+.PHONY: check-dom0 check-dom0-long dom0-image
 dom0-image: packages tools
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) guest-images/dom0/make-image
 
-# Not part of check: the stock tools in a Debian dom0, all scenarios. HYPERVISOR=both compares with the peer, =xen is the peer alone.
+# The stock tools in a Debian dom0: the short scenario. check-dom0-long, not part of check: all of them. HYPERVISOR=both compares with the
+# peer, HYPERVISOR=xen is the peer alone.
+DOM0_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0 --hypervisor=$(or $(HYPERVISOR),paravane)
 check-dom0: packages all dom0-image
+	@$(DOM0_TESTS) -m "not long"
+
+check-dom0-long: packages all dom0-image
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
-	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0 --hypervisor=$(or $(HYPERVISOR),paravane) \
-	    $(if $(SCENARIO),-k "$(SCENARIO)")
+	@$(DOM0_TESTS) $(if $(SCENARIO),-k "$(SCENARIO)")
 
 .PHONY: check-long
 # Not part of check: TIME seconds (an hour) with many guests of every kind. DOCS=docs/reliability.md publishes the results.

@@ -226,7 +226,7 @@ SAVE = [
     quiet("destroy at the end", "xl destroy debian"),
 ]
 
-SCENARIOS = {"look": LOOK, "small": SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
+SCENARIOS = {"commands": LOOK + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
 
 # Where Paravane means to answer otherwise than the peer: (step, lines, why).
 DIFFERENCES = [
