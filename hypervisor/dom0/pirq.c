@@ -267,22 +267,22 @@ static int hook_bind(struct domain *d, u32 n, u32 flags, u32 port) {
     return rc;
 }
 
-static void hook_unbind(struct domain *d, u32 n) {
+static void hook_unbind(struct domain *d, u32 n, u32 port) {
     struct pirq *p;
 
     spin_lock(&pirq_lock);
     p = pirq_mapped(n);
-    if (p && p->port)
+    if (p && p->port == port)
         unbind(d, p);
     spin_unlock(&pirq_lock);
 }
 
-static void hook_moved(struct domain *d, u32 n, u32 vcpu) {
+static void hook_moved(struct domain *d, u32 n, u32 port, u32 vcpu) {
     struct pirq *p;
 
     spin_lock(&pirq_lock);
     p = pirq_mapped(n);
-    if (p && p->port) {
+    if (p && p->port == port) {
         p->vcpu = (u8)vcpu;
         pirq_move(p, d->vcpu[vcpu]);
     }

@@ -198,7 +198,7 @@ int evtchn_bind_vcpu(struct domain *d, u32 port, u32 vcpu) {
     if (!fixed)
         WRITE_ONCE(chn->vcpu, (u8)vcpu);
     if (!fixed && chn->state == EVTCHN_PIRQ)
-        evtchn_pirq_hooks->moved(d, chn->u.pirq.pirq, vcpu);
+        evtchn_pirq_hooks->moved(d, chn->u.pirq.pirq, port, vcpu);
     spin_unlock(&d->evtchn.lock);
     return fixed ? -EINVAL : 0;
 }
@@ -224,7 +224,7 @@ static void port_close(struct domain *d, u32 port, struct evtchn *chn) {
         peer_unbind(d, chn);
         break;
     case EVTCHN_PIRQ:
-        evtchn_pirq_hooks->unbind(d, chn->u.pirq.pirq);
+        evtchn_pirq_hooks->unbind(d, chn->u.pirq.pirq, port);
         break;
     case EVTCHN_VIRQ:
         *virq_slot(d, chn->u.virq.virq, chn->vcpu) = 0;

@@ -314,15 +314,15 @@ static int pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 port) {
     pirq_bound = pirq;
     return 0;
 }
-static void pirq_unbind(struct domain *d, u32 pirq) {
-    (void)d;
+static void pirq_unbind(struct domain *d, u32 pirq, u32 port) {
+    (void)d, (void)port;
     assert_int_equal(pirq, pirq_bound);
     pirq_bound = 0;
 }
 
 static u32 pirq_vcpu;
-static void pirq_moved(struct domain *d, u32 pirq, u32 vcpu) {
-    (void)d;
+static void pirq_moved(struct domain *d, u32 pirq, u32 port, u32 vcpu) {
+    (void)d, (void)port;
     assert_int_equal(pirq, pirq_bound);
     pirq_vcpu = vcpu;
 }

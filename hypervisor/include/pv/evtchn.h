@@ -116,11 +116,11 @@ int evtchn_set_global_handler(struct domain *d, u32 virq);
 void evtchn_handle_global_virqs(struct domain *d);
 
 /* Physical interrupts: hooks of the dom0 room; without them bind_pirq gives -EPERM. All but release, which says that
- * the domain goes, are called with the table lock held. */
+ * the domain goes, are called with the table lock held. A port outlives its pirq, so a pirq may have another by now. */
 struct evtchn_pirq_hooks {
     int (*bind)(struct domain *d, u32 pirq, u32 flags, u32 port);
-    void (*unbind)(struct domain *d, u32 pirq);
-    void (*moved)(struct domain *d, u32 pirq, u32 vcpu);
+    void (*unbind)(struct domain *d, u32 pirq, u32 port);
+    void (*moved)(struct domain *d, u32 pirq, u32 port, u32 vcpu);
     void (*release)(struct domain *d);
 };
 extern const struct evtchn_pirq_hooks *evtchn_pirq_hooks;
