@@ -109,6 +109,8 @@ static long run(struct vcpu *v, struct domain *d, const struct entry *e, struct 
         return -EINVAL;
     if (d && d->dying && !e->dead)
         return -ESRCH;
+    if (d && d->launch && d != v->domain && !e->dead)
+        return -EPERM; /* the launch file's: it may be taken apart meanwhile */
     if (e->quiet && !hold_still(d))
         return -ERESTART;
     rc = e->fn(v, d, op);

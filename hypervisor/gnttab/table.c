@@ -74,17 +74,14 @@ int gnttab_grow(struct domain *d, u32 nr) {
     return rc;
 }
 
+/* Counting as a user keeps the frames from being taken away meanwhile. */
 int gnttab_frames(struct domain *d, u32 first, u32 nr, u64 *frame) {
-    struct gnttab *t = &d->gnttab;
-    int rc = gnttab_grow(d, first + nr);
-    if (rc)
-        return rc;
-    spin_lock(&t->lock);
-    if (t->nr_frames < first + nr)
-        rc = -EINVAL;
+    struct domain *found = gnttab_get_domain(d, DOMID_SELF);
+    int rc = found == d ? gnttab_grow(d, first + nr) : -ESRCH;
     for (u32 i = 0; !rc && i < nr; i++)
-        frame[i] = t->frame_mfn[first + i].n;
-    spin_unlock(&t->lock);
+        frame[i] = d->gnttab.frame_mfn[first + i].n;
+    if (found)
+        gnttab_put_domain(found);
     return rc;
 }
 

@@ -58,7 +58,8 @@ void gnttab_quiesce(void);
 
 /* Makes sure that there are at least nr frames. -EINVAL beyond the maximum, -ENOMEM; then none was added. */
 int gnttab_grow(struct domain *d, u32 nr);
-/* The machine frames [first, first + nr) of the table, which grows to have them. -EINVAL, -ENOMEM. */
+/* The machine frames [first, first + nr) of d's table, which grows to have them. -EINVAL, -ENOMEM, -ESRCH: d is dying.
+ * The caller has a reference to d. */
 int gnttab_frames(struct domain *d, u32 first, u32 nr, u64 *frame);
 /* For the domain builder: d lets `peer` map `frame` under the given reference. */
 int gnttab_seed(struct domain *d, u32 ref, domid_t peer, mfn_t frame);
