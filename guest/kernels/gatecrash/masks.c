@@ -41,7 +41,17 @@ static void set_table(unsigned flags) {
     hv_set_trap_table(table);
 }
 
-/* Traps of kernel and user with upcalls on: the frame says so, and the handler finds them masked as it asked. */
+/* Only the handlers of set_table() write down with which flags they were entered. */
+static void forget_handler(void) {
+    mask_in_handler = 77;
+    entry_flags = ~0UL;
+}
+
+static bool by_new_handler(void) {
+    return entry_flags != ~0UL;
+}
+
+/* Traps of kernel and user with upcalls on: the frame says so, and the new handler finds them masked as it asked. */
 static void check_handlers(unsigned flags) {
     const char *what = flags ? "masking" : "open";
     struct regs regs;
@@ -49,21 +59,46 @@ static void check_handlers(unsigned flags) {
 
     set_table(flags);
     for (unsigned i = 0; i < ARRAY_SIZE(kernel_traps); i++) {
-        mask_in_handler = 77;
+        forget_handler();
         kernel_traps[i].trapping();
         test_check(name_of(what, kernel_traps[i].name),
-                   mask_in_handler == (flags != 0) && !last_trap.saved_upcall_mask && last_trap.rflags & RFLAGS_IF &&
-                       !cpu_this()->info->evtchn_upcall_mask,
-                   "handler %u, frame %u flags 0x%lx", mask_in_handler, last_trap.saved_upcall_mask, last_trap.rflags);
+                   by_new_handler() && mask_in_handler == (flags != 0) && !last_trap.saved_upcall_mask &&
+                       last_trap.rflags & RFLAGS_IF && !cpu_this()->info->evtchn_upcall_mask,
+                   "new %u, handler %u, frame %u flags 0x%lx", by_new_handler(), mask_in_handler,
+                   last_trap.saved_upcall_mask, last_trap.rflags);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(user_traps); i++) {
-        mask_in_handler = 77;
+        forget_handler();
         fill_user(&regs, AT(user_traps[i].piece));
         user_run(&p, &regs);
         test_check(name_of(what, user_traps[i].name),
-                   p.vector == user_traps[i].vector && mask_in_handler == (flags != 0) && !p.regs.saved_upcall_mask &&
-                       p.regs.rflags & RFLAGS_IF && regs_from_user(&p.regs),
-                   "handler %u, %s", mask_in_handler, probe_describe(&p));
+                   by_new_handler() && p.vector == user_traps[i].vector && mask_in_handler == (flags != 0) &&
+                       !p.regs.saved_upcall_mask && p.regs.rflags & RFLAGS_IF && regs_from_user(&p.regs),
+                   "new %u, handler %u, %s", by_new_handler(), mask_in_handler, probe_describe(&p));
+    }
+}
+
+/* A table given at run time counts from the next trap on; user mode's exceptions find it too. */
+static void check_old_handlers(void) {
+    struct regs regs;
+    struct probe p;
+
+    hv_set_trap_table(trap_table());
+    for (unsigned i = 0; i < ARRAY_SIZE(kernel_traps); i++) {
+        forget_handler();
+        kernel_traps[i].trapping();
+        test_check(name_of("restored", kernel_traps[i].name), mask_in_handler != 77 && !by_new_handler(), "new %u",
+                   by_new_handler());
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(user_traps); i++) {
+        if (user_traps[i].vector == TRAP_SYSCALL)
+            continue; /* its handler is not in the table */
+        forget_handler();
+        fill_user(&regs, AT(user_traps[i].piece));
+        user_run(&p, &regs);
+        test_check(name_of("restored_user", user_traps[i].name),
+                   p.vector == user_traps[i].vector && !by_new_handler() && regs_from_user(&p.regs), "new %u, %s",
+                   by_new_handler(), probe_describe(&p));
     }
 }
 
@@ -166,7 +201,7 @@ void group_masks(void) {
     check_pending_at_iret();
     check_pending_at_hypercall();
     check_sleep();
+    check_old_handlers();
     resume_traps(false);
-    hv_set_trap_table(trap_table());
     trap_install_callbacks();
 }
