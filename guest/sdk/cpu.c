@@ -12,7 +12,8 @@ void cpu_main(struct cpu *cpu);
 static void cpu_init(unsigned id) {
     cpus[id].self = &cpus[id];
     cpus[id].id = id;
-    cpus[id].info = &shared_info->vcpu_info[id];
+    if (!cpus[id].info)
+        cpus[id].info = &shared_info->vcpu_info[id];
 }
 
 void cpu_init_first(void) {
@@ -86,6 +87,19 @@ long cpu_start(unsigned id, void (*main)(void *), void *arg) {
     if (rc && rc != -XEN_EEXIST)
         return rc;
     return hv_vcpu_op(VCPUOP_up, id, NULL);
+}
+
+/* All events are marked pending in the new record: with the old one at hand still, an upcall would come without end. */
+long cpu_move_info(unsigned id) {
+    struct vcpu_info *info = page_alloc();
+    struct vcpu_register_vcpu_info place = {.mfn = virt_to_mfn(info)};
+    bool were_enabled = events_disable();
+    long rc = hv_vcpu_op(VCPUOP_register_vcpu_info, id, &place);
+
+    if (!rc)
+        cpus[id].info = info;
+    events_restore(were_enabled);
+    return rc;
 }
 
 /* A vCPU taken down goes on behind the hypercall when it is brought up again: take the new work then. */

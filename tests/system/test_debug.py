@@ -21,7 +21,7 @@ def test_kernels(boot, launch):
 def test_restarts(boot, launch):
     file = launch("[again]\nkernel = rebooter.elf\nmemory = 80M\nvcpus = 2\nrestart_limit = 20\n")
     text = boot(file, "rebooter.elf", memory=256, kernel=qemu.DEBUG_KERNEL).wait_end(60)
-    assert text.count("[again] rebooter:") == 21
+    assert text.count("[again] rebooter: rebooting, 2 records moved") == 21
 
 
 def test_linux(boot, launch):

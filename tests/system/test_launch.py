@@ -60,7 +60,7 @@ def test_restarts_leak_no_memory(boot, launch):
     """A hundred restarts of a guest that takes a third of the memory."""
     file = launch("[again]\nkernel = rebooter.elf\nmemory = 80M\nvcpus = 2\nrestart_limit = 100\n")
     text = boot(file, "rebooter.elf", memory=256).wait_end(120)
-    assert text.count("[again] rebooter:") == 101
+    assert text.count("[again] rebooter: rebooting, 2 records moved") == 101
 
 
 def test_privileged_guest_takes_the_host_along(boot, launch):

@@ -36,6 +36,8 @@ void cpu_init_first(void);
 unsigned cpu_count_possible(void);
 /* Starts vCPU id in main(arg) on its own stack: 0 or a negative errno. When main returns, it goes down. */
 long cpu_start(unsigned id, void (*main)(void *), void *arg);
+/* The vCPU's record moves to a page of its own, from the shared one: once, for this vCPU or one that is down. */
+long cpu_move_info(unsigned id);
 /* FPU state that vCPUs start with: MXCSR as after reset but for a rounding mode, and in XMM0 this and the vCPU's
  * number. */
 #define CPU_START_MXCSR 0x3f80U
