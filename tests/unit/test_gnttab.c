@@ -354,8 +354,24 @@ static void copies_stay_in_their_pages(void **state) {
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* As the control domain's tools have them. Those of a domain that is gone are nobody's to map. */
+static void frames_for_tools(void **state) {
+    (void)state;
+    u64 frame[3] = {0};
+    assert_int_equal(gnttab_frames(user, 1, 2, frame), 0);
+    assert_int_equal(user->gnttab.nr_frames, 3);
+    assert_true(frame[0] == user->gnttab.frame_mfn[1].n && frame[1] == user->gnttab.frame_mfn[2].n && !frame[2]);
+    assert_int_equal(gnttab_frames(user, 3, 2, frame), -EINVAL);
+    assert_int_equal(user->gnttab.nr_frames, 3);
+    assert_int_equal(user->gnttab.users, 0);
+    gnttab_destroy(user);
+    assert_int_equal(gnttab_frames(user, 0, 1, frame), -ESRCH);
+    assert_int_equal(user->gnttab.users, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {T(queries),
+                                       T(frames_for_tools),
                                        T(tables),
                                        T(maps),
                                        T(refused_maps),
