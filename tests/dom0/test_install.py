@@ -33,7 +33,8 @@ def test_install(dom0, tmp_path):
     debian.power_off()
 
     installed = dom0("paravane", disk=disk, extra=files)
-    assert "xen" in installed.sh("cat /sys/hypervisor/type")
+    assert "dom0_mem=640M" in installed.sh("xl info | grep ^xen_commandline")
+    assert " console=hvc0" in installed.sh("cat /proc/cmdline")
     scenarios.run(installed, scenarios.create("small"))
     installed.sh("xl destroy small")
     installed.sh("/tmp/p/paravane-install --remove", 300)
