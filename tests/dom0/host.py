@@ -13,7 +13,7 @@ DOM0 = qemu.CACHE / "dom0"
 HYPERVISORS = {"paravane": qemu.BUILD / "paravane", "xen": qemu.CACHE / "xen-4.17"}
 # Lines of the hypervisor's own, which share the serial line with dom0's.
 OWN_LINES = re.compile(r"^(?:\(XEN\)|paravane:|\[[^]\n]*\] paravane:).*\n", re.M)
-BOOT_LIMIT, COMMAND_LIMIT = 180, 120
+BOOT_LIMIT, COMMAND_LIMIT = 300, 180
 DOM0_MEMORY = "640M,max:640M"
 # The peer keeps 128 typed characters for dom0 and forgets the rest: so short lines, each answered by a prompt (which no echo has). A command comes in
 # pieces into $b; r runs it and tells its output (and t again), status and the output's size.
@@ -77,7 +77,7 @@ class Host:
     def power_off(self):
         """Ends the machine as its user would, and waits until it is off."""
         self.machine.send("poweroff\n")
-        self.machine.wait_end(120)
+        self.machine.wait_end(300)
 
     def kill(self):
         self.machine.kill()

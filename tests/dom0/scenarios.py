@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-READY_LIMIT = 150
+READY_LIMIT = 300
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Step:
     hide: tuple = ()
     compare: bool = True
     status: int = 0
-    timeout: int = 120
+    timeout: int = 180
 
     def normalised(self, output):
         for pattern, instead in self.hide:
@@ -27,7 +27,7 @@ class Step:
         return "\n".join(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 
-def quiet(name, command, timeout=120, must=(), status=0):
+def quiet(name, command, timeout=180, must=(), status=0):
     """A step whose output is its own business."""
     return Step(name, command, must=must, compare=False, timeout=timeout, status=status)
 

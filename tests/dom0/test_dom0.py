@@ -38,9 +38,9 @@ def test_scenario(dom0, request, scenario, kernel):
 
 def test_run():
     """`make run` as a user without a terminal sees it: two guests with disks and networks, and the status is 0."""
-    environment = dict(os.environ, BUILD=str(qemu.BUILD), PARAVANE_CACHE=str(qemu.CACHE), TIMEOUT="480", MEMORY="2048")
+    environment = dict(os.environ, BUILD=str(qemu.BUILD), PARAVANE_CACHE=str(qemu.CACHE), TIMEOUT="840", MEMORY="2048")
     result = subprocess.run([qemu.ROOT / "scripts" / "run", "--dom0"], env=environment, stdin=subprocess.DEVNULL, text=True,
-                            capture_output=True, timeout=600, check=False)
+                            capture_output=True, timeout=960, check=False)
     assert result.returncode == 0, result.stderr + "\n".join(result.stdout.splitlines()[-40:])
     assert "This page comes from the guest that GRUB started." in result.stdout
     assert "DEMO: all was shown" in result.stdout
