@@ -138,11 +138,18 @@ void msi_set_message(const struct msi *m, u8 vector, u32 apic_id) {
     pci_write(m->device, msi_register(m, MSI_DATA), 2, vector);
 }
 
+/* An entry of a table may change only while it is masked; what is due meanwhile comes afterwards. */
 void msi_move(const struct msi *m, u32 apic_id) {
-    if (m->regs)
-        write_entry(m, MSIX_ADDRESS, message_address(apic_id));
-    else
+    u32 control;
+
+    if (!m->regs) {
         pci_write(m->device, m->cap + MSI_ADDRESS, 4, message_address(apic_id));
+        return;
+    }
+    control = has_memory(m->device) ? m->regs[MSIX_CONTROL] : MSIX_MASKED;
+    write_entry(m, MSIX_CONTROL, MSIX_MASKED);
+    write_entry(m, MSIX_ADDRESS, message_address(apic_id));
+    write_entry(m, MSIX_CONTROL, control);
 }
 
 /* What has no mask bit is switched off. The driver has switched the line off with its own bit, so none takes over. */

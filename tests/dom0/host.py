@@ -33,8 +33,8 @@ class Host:
     """Boots at once; then `sh` runs commands. The disk is never changed: what is written is gone with the machine. With `disk`, that
     one's own GRUB boots it, and it is changed."""
 
-    def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None):
-        common = {"cpu": "qemu64", "smp": smp, "memory": memory}
+    def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None, machine="q35"):
+        common = {"cpu": "qemu64", "smp": smp, "memory": memory, "machine": machine}
         if disk:
             self.machine = qemu.Machine(log, kernel=False, extra=[*drive(disk, snapshot=False), *extra], **common)
             return
