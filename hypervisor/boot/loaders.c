@@ -124,11 +124,13 @@ struct efi_system_table {
 #define MAPPED_BY_BOOT_TABLES GiB(4)
 
 static void read_efi(u64 at) {
-    const struct efi_system_table *t = phys(at);
+    struct efi_system_table t;
 
-    if (at > MAPPED_BY_BOOT_TABLES - sizeof(*t) || t->signature != EFI_SIGNATURE || t->nr_tables > 1024)
+    if (at > MAPPED_BY_BOOT_TABLES - sizeof(t))
         return;
-    boot_info.efi = (struct boot_efi){t->tables, (u32)t->nr_tables, t->revision};
+    memcpy(&t, phys(at), sizeof(t));
+    if (t.signature == EFI_SIGNATURE && t.nr_tables <= 1024)
+        boot_info.efi = (struct boot_efi){t.tables, (u32)t.nr_tables, t.revision};
 }
 
 /* Bytes that a tag must have to be looked at. */
