@@ -184,7 +184,7 @@ DEVICES = [
     keys("debian", "root"),
     says("debian", "root@debian:"),
     keys("debian", "echo I am $(id -un)"),
-    says("debian", "^I am root"),
+    says("debian", "I am root"),
     quiet("shutdown debian", "xl shutdown -w debian", 180),
     gone("debian"),
     until("! losetup -a | grep . && ! ls /sys/class/net | grep vif", "no device is left behind"),
