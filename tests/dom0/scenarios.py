@@ -228,7 +228,39 @@ SAVE = [
     quiet("destroy at the end", "xl destroy debian"),
 ]
 
-SCENARIOS = {"commands": LOOK + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
+# A guest that attacks the drivers which serve it; its kernel is on the machine's second disk.
+ROGUE_CONFIG = """name = 'rogue'
+kernel = '/var/lib/xen/images/rogue.elf'
+memory = 32
+disk = ['format=raw,vdev=xvda,access=w,target=/var/lib/xen/images/rogue.img']
+vif = ['bridge=xenbr0']
+on_poweroff = 'destroy'
+on_crash = 'destroy'
+"""
+
+
+def rogue(attack, ready):
+    return [
+        quiet(f"attack {attack}", f"echo \"$ROGUE\" > /etc/xen/rogue.cfg; echo \"extra = 'attack={attack}'\" >> /etc/xen/rogue.cfg; : > {log('rogue')}; "
+                                  "xl create -q /etc/xen/rogue.cfg", 180),
+        says("rogue", ready),
+        gone("rogue"),
+        Step(f"what attack {attack} did", f"grep -c FAIL {log('rogue')}", must=(r"^0$",), status=1),
+        SAME_FREE,
+    ]
+
+
+ROGUE = [
+    REMEMBER_FREE,
+    *create("debian"),
+    quiet("the rogue's kernel", f"cp /dev/vdb /var/lib/xen/images/rogue.elf; truncate -s 16M /var/lib/xen/images/rogue.img; ROGUE={shlex.quote(ROGUE_CONFIG)}; {FREE} > /tmp/free"),
+    *[step for attack in range(3) for step in rogue(attack, "RESULT rogue")],
+    *rogue(3, "requests under way"),
+    Step("the other guest is well", f"{SSH} 'head -c 1000000 /dev/urandom > /var/file; sync; sha256sum < /var/file >/dev/null && echo well'", must=(r"^well$",)),
+    quiet("destroy debian", "xl destroy debian"),
+]
+
+SCENARIOS = {"rogue": ROGUE, "commands": LOOK + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
 
 # Where Paravane means to answer otherwise than the peer: (step, lines, why).
 DIFFERENCES = [

@@ -7,10 +7,13 @@ import subprocess
 import pytest
 import qemu
 import scenarios
+from host import drive
 
 HYPERVISORS = {"paravane": ["paravane"], "xen": ["xen"], "both": ["paravane", "xen"]}
 # One machine each, and dom0's kernel in it.
-RUNS = [("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1")]
+RUNS = [("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1")]
+# A second disk with a kernel for the guest.
+EXTRA = {"rogue": drive(qemu.GUESTS / "rogue.elf")}
 QUICK = {"commands"}
 
 
@@ -28,7 +31,7 @@ def test_scenario(dom0, request, scenario, kernel):
     wanted = HYPERVISORS[request.config.getoption("--hypervisor")]
     outputs = []
     for hypervisor in wanted:
-        host = dom0(hypervisor, kernel=kernel)
+        host = dom0(hypervisor, kernel=kernel, extra=EXTRA.get(scenario, ()))
         outputs.append(scenarios.run(host, scenarios.SCENARIOS[scenario]))
         host.kill()
     if len(outputs) == 2:
