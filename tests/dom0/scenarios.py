@@ -260,7 +260,19 @@ ROGUE = [
     quiet("destroy debian", "xl destroy debian"),
 ]
 
-SCENARIOS = {"rogue": ROGUE, "commands": LOOK + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
+# Guests that die at every stage of their start, 20 in a step: some while they are being made still, some with their kernel at work.
+CYCLES = [
+    REMEMBER_FREE,
+    *[quiet(f"20 create and destroy, {stage}", f"for i in $(seq 20); do {command} || return 1; done", 600) for stage, command in (4 * [
+        ("paused", "xl create -p -q /etc/xen/small.cfg && xl destroy small"),
+        ("at once", "xl create -q /etc/xen/small.cfg && xl destroy small"),
+        ("at work", "xl create -q /etc/xen/small.cfg && sleep 1 && xl destroy small"),
+    ])[:10]],
+    Step("list after 200", "xl list", must=(r"^Domain-0",), hide=LIST),
+    SAME_FREE,
+]
+
+SCENARIOS = {"rogue": ROGUE, "cycles": CYCLES, "commands": LOOK + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
 
 # Where Paravane means to answer otherwise than the peer: (step, lines, why).
 DIFFERENCES = [

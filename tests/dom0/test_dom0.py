@@ -11,7 +11,7 @@ from host import drive
 
 HYPERVISORS = {"paravane": ["paravane"], "xen": ["xen"], "both": ["paravane", "xen"]}
 # One machine each, and dom0's kernel in it.
-RUNS = [("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1")]
+RUNS = [("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1"), ("cycles", "6.1")]
 # A second disk with a kernel for the guest.
 EXTRA = {"rogue": drive(qemu.GUESTS / "rogue.elf")}
 QUICK = {"commands"}
