@@ -13,6 +13,8 @@
  */
 #include "fuzz.h"
 
+#include <xen/nmi.h>
+
 const char kernel_name[] = "fuzz";
 
 #define SILENCE (60 * SECOND)
@@ -145,12 +147,14 @@ static void run_action(void *arg) {
     a->run(f);
 }
 
-/* What the kernel must have: handlers, a stack for entries from user mode, no stray breakpoints, the FPU; and its other
- * vCPUs: nobody else would bring up one that an action left down. */
+/* What the kernel must have: handlers, and none for NMIs, which an action may have left pending; a stack for entries
+ * from user mode, no stray breakpoints, the FPU; and its other vCPUs: nobody else would bring up one that an action
+ * left down. */
 static void repair(struct fuzzer *f) {
     if (f->lowered && hv_vcpu_op(VCPUOP_up, f->lowered, NULL))
         panic("vCPU %u does not come up again", f->lowered);
     f->lowered = 0;
+    hypercall2(__HYPERVISOR_nmi_op, XENNMI_unregister_callback, 0);
     hv_set_trap_table(trap_table());
     trap_install_callbacks();
     hv_set_debugreg(7, 0x400);
