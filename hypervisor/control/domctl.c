@@ -103,6 +103,7 @@ static void let_go(struct domain *d) {
 }
 
 static long run(struct vcpu *v, struct domain *d, const struct entry *e, struct xen_domctl *op) {
+    bool quiet = e->quiet && d; /* those that have no domain need none to be still */
     long rc;
 
     if ((e->other || e->quiet) && d == v->domain)
@@ -111,10 +112,10 @@ static long run(struct vcpu *v, struct domain *d, const struct entry *e, struct 
         return -ESRCH;
     if (d && d->launch && d != v->domain && !e->dead)
         return -EPERM; /* the launch file's: it may be taken apart meanwhile */
-    if (e->quiet && !hold_still(d))
+    if (quiet && !hold_still(d))
         return -ERESTART;
     rc = e->fn(v, d, op);
-    if (e->quiet && rc != -ERESTART)
+    if (quiet && rc != -ERESTART)
         let_go(d);
     return rc;
 }
