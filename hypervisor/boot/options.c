@@ -22,9 +22,22 @@ int boot_option(const char *key, const char **value) {
     return -1;
 }
 
+static bool says_no(const char *value, size_t len) {
+    static const char *const no[] = {"0", "no", "off", "false", "disable"};
+
+    for (u32 i = 0; i < ARRAY_SIZE(no); i++)
+        if (len == strlen(no[i]) && !strncmp(value, no[i], len))
+            return true;
+    return false;
+}
+
 bool boot_option_flag(const char *word) {
+    const char *value;
+    int n = boot_option(word, &value);
     size_t len;
 
+    if (n >= 0)
+        return !says_no(value, (size_t)n);
     for (const char *p = next_word(boot_info.command_line, &len); len; p = next_word(p + len, &len))
         if (len == strlen(word) && !strncmp(p, word, len))
             return true;

@@ -105,6 +105,10 @@ static void vcpus(void **state) {
     assert_false(control_is_pinned());
     with("a dom0_vcpus_pin b");
     assert_true(control_is_pinned());
+    with("dom0_vcpus_pin=yes");
+    assert_true(control_is_pinned());
+    with("dom0_vcpus_pin=off b");
+    assert_false(control_is_pinned());
 }
 
 static void screen(void **state) {

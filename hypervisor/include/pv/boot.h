@@ -60,7 +60,7 @@ void boot_add_module(u64 start, u64 end, const char *string, size_t max);
 
 /* The value of `key=` among the words of the command line: its length, or -1; *value points into the line. */
 int boot_option(const char *key, const char **value);
-/* True if the word is there, alone. */
+/* True if the word is there, alone or with a value that does not say no. */
 bool boot_option_flag(const char *word);
 
 /* Says in the log which words of the command line nobody reads. */
