@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
@@ -25,6 +26,7 @@ import guests  # noqa: E402
 import report  # noqa: E402
 
 CPUS, MEMORY = 2, 4096
+END_LIMIT = 300  # seconds that ending all guests may take
 SAMPLE, TABLE = 15, 60  # seconds between looks at free memory, and at the table of guests
 GUEST_LINE = re.compile(r"^\[([\w.+-]+)\] (.*)$")
 END_LINE = re.compile(r"^paravane: guest (\S+) (powered off|asked for a restart|suspended|crashed|watchdog|ended)$")
@@ -34,6 +36,11 @@ TABLE_LINE = re.compile(r"^.\s*\d+  (\S+)\s+(running|idle|paused|dying|crashed|e
 
 class Failure(Exception):
     """What ended the run."""
+
+
+def overdue(_signal, frame):
+    where = " < ".join(f"{entry.name}:{entry.lineno}" for entry in reversed(traceback.extract_stack(frame)))
+    raise Failure(f"the run did not end when it should have; it was in {where}")
 
 
 class Run:
@@ -164,7 +171,7 @@ class Run:
 
     def end_all(self):
         """By the host's menu, which also keeps those from starting again that would; some are between two lives."""
-        limit = self.elapsed() + 300
+        limit = self.elapsed() + END_LIMIT
         while self.last_free is None:
             if self.elapsed() > limit:
                 raise Failure("the guests could not all be ended")
@@ -177,14 +184,24 @@ class Run:
         if self.last_free != self.first_free:
             raise Failure(f"{self.first_free} KiB were free before the guests, {self.last_free} KiB after them")
 
-    def go(self):
+    def step(self, action, limit):
+        """One part of the run; what keeps it from ending in so many seconds is told, and does not keep the run from ending."""
+        signal.signal(signal.SIGALRM, overdue)
+        signal.alarm(int(limit))
         try:
-            self.watch()
-            self.end_all()
+            action()
         except Failure as failure:
             self.problems.append(f"{self.elapsed():.0f} s: {failure}")
         finally:
-            self.machine.kill()
+            signal.alarm(0)
+
+    def watch_and_end(self):
+        self.watch()
+        self.end_all()
+
+    def go(self):
+        self.step(self.watch_and_end, self.seconds + 2 * END_LIMIT)
+        self.step(self.machine.kill, END_LIMIT)
         self.over = True
         self.write_page()
         return not self.problems

@@ -127,6 +127,7 @@ static void check_level(unsigned line) {
     test_equal("level.eoi", pirq_eoi(line), 0);
     test_check("level.still_up", wait_hit(), "the line is up, and nothing came");
     edu_lower();
+    hits = 0; /* a hypervisor that brings it again without an EOI (level.once) may have done so until now */
     test_equal("level.eoi", pirq_eoi(line), 0);
     test_check("level.down", quiet(), "the line is down, and something came");
     for (unsigned i = 0; i < 100; i++) {
@@ -148,6 +149,7 @@ static void check_masked(unsigned line) {
     event_unmask(port);
     test_check("masked.unmask", wait_hit(), "nothing came after the mask");
     event_mask(port);
+    hits = 0;       /* as above */
     pirq_eoi(line); /* up, and nobody looks: the CPU goes on */
     test_check("masked.eoi", quiet(), "it came through the mask");
     edu_lower();
