@@ -48,10 +48,10 @@ static bool looks_idle(u32 cpu) {
     return !READ_ONCE(queues[cpu].curr) && !READ_ONCE(queues[cpu].nr_waiting);
 }
 
-/* An affinity of absent CPUs only is as good as none. */
+/* An affinity of absent CPUs only is as good as none. Read once: it may change meanwhile. */
 static u64 allowed_cpus(const struct sched_entity *e) {
-    u64 all = nr_cpus >= 64 ? ~0ul : BIT(nr_cpus) - 1;
-    return e->affinity & all ? e->affinity & all : all;
+    u64 all = nr_cpus >= 64 ? ~0ul : BIT(nr_cpus) - 1, allowed = READ_ONCE(e->affinity) & all;
+    return allowed ? allowed : all;
 }
 
 bool sched_allows(const struct sched_entity *e, u32 cpu) {
@@ -74,9 +74,10 @@ u32 balance_choose_cpu(const struct sched_entity *e) {
     int idle = find_idle(e);
     if (idle >= 0)
         return (u32)idle;
-    bool home = allowed >> e->cpu & 1;
-    u32 best = home ? e->cpu : (u32)__builtin_ctzl(allowed);
-    u64 margin = home ? e->weight : 0;
+    u32 own = READ_ONCE(e->cpu);
+    bool home = allowed >> own & 1;
+    u32 best = home ? own : (u32)__builtin_ctzl(allowed);
+    u64 margin = home ? READ_ONCE(e->weight) : 0;
     for (u32 cpu = 0; cpu < nr_cpus; cpu++)
         if ((allowed >> cpu & 1) && READ_ONCE(queues[cpu].load) + margin < READ_ONCE(queues[best].load)) {
             best = cpu;
@@ -134,7 +135,7 @@ static u64 estimate_vtime(const struct queue *q, u64 now) {
 /* An idle queue, or the less loaded one that is most ahead of q; -1: none is ahead. */
 static int find_ahead(const struct queue *q, u64 now) {
     int best = -1;
-    u64 ahead = q->vtime;
+    u64 ahead = READ_ONCE(q->vtime);
     for (u32 cpu = 0; cpu < nr_cpus; cpu++) {
         const struct queue *other = &queues[cpu];
         u64 v = estimate_vtime(other, now);

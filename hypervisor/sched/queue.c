@@ -14,7 +14,7 @@ void queue_charge(struct queue *q, u64 now) {
     if (now <= q->charged_at) /* the clocks of CPUs may differ a little */
         return;
     u64 ns = now - q->charged_at;
-    q->charged_at = now;
+    WRITE_ONCE(q->charged_at, now);
     if (!e)
         return;
     e->run_ns += ns;
@@ -41,7 +41,7 @@ u64 queue_vtime(struct queue *q) {
     s64 load = (s64)q->load, step = sum / load;
     if (sum % load < 0)
         step--;
-    q->vtime += (u64)step;
+    WRITE_ONCE(q->vtime, q->vtime + (u64)step);
     if (vtime_before(READ_ONCE(newest_vtime), q->vtime))
         WRITE_ONCE(newest_vtime, q->vtime);
     return q->vtime;
@@ -60,7 +60,7 @@ static s64 lag_clamp(const struct sched_entity *e, s64 lag, u64 max_ns) {
 static u64 queue_join_vtime(struct queue *q) {
     u64 newest = READ_ONCE(newest_vtime);
     if (!q->load && vtime_before(q->vtime, newest))
-        q->vtime = newest;
+        WRITE_ONCE(q->vtime, newest);
     return queue_vtime(q);
 }
 
@@ -135,7 +135,7 @@ void queue_set_weight(struct queue *q, struct sched_entity *e, u32 weight) {
     s64 rest = lag_clamp(e, (s64)(e->deadline - e->vruntime), SCHED_SLICE);
     s64 was = e->weight, is = weight;
     WRITE_ONCE(q->load, q->load - e->weight + weight);
-    e->weight = weight;
+    WRITE_ONCE(e->weight, weight);
     e->vruntime = q->vtime - (u64)(lag * was / is);
     e->deadline = e->vruntime + (u64)(rest * was / is);
 }

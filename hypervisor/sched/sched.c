@@ -169,7 +169,7 @@ void sched_set_weight(struct sched_entity *e, u32 weight, u64 now) {
         request_resched(e->cpu);
     } else {
         e->lag = e->lag * (s64)e->weight / (s64)weight;
-        e->weight = weight;
+        WRITE_ONCE(e->weight, weight);
     }
     spin_unlock(&q->lock);
 }
@@ -186,7 +186,7 @@ void sched_set_cap(struct sched_entity *e, u32 cap, u64 now) {
 
 void sched_set_affinity(struct sched_entity *e, u64 affinity, u64 now) {
     struct queue *q = sched_lock_entity(e);
-    e->affinity = affinity;
+    WRITE_ONCE(e->affinity, affinity);
     bool outside = !sched_allows(e, e->cpu);
     bool moves = outside && !e->on_cpu && (e->state == SCHED_QUEUED || e->state == SCHED_PARKED);
     if (moves)

@@ -41,7 +41,7 @@ model: $(UNIT_DIR)/test_hc_model
 	@$(UNIT_ENV) MODEL_SEEDS=$(or $(SEEDS),20) MODEL_STEPS=$(or $(STEPS),20000) MODEL_FIRST=$(or $(FIRST),1) $<
 
 # `make check-threads`: the tests that use threads, under ThreadSanitizer.
-THREAD_NAMES := hc_threads mm_threads evtchn console_ring timer
+THREAD_NAMES := hc_threads mm_threads evtchn console_ring timer sched
 THREAD_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -fsanitize=thread --param tsan-distinguish-volatile=1 -Wno-tsan
 
 .PHONY: check-threads $(THREAD_NAMES:%=threads-%)

@@ -522,9 +522,10 @@ static void *cpu_thread(void *arg) {
         prev = next;
     }
     if (prev) {
-        sched_sleep(prev, now);
+        end = __atomic_load_n(&now, __ATOMIC_SEQ_CST);
+        sched_sleep(prev, end);
         __atomic_fetch_sub(&holder[container_of(prev, struct sim_entity, se) - ent], 1, __ATOMIC_SEQ_CST);
-        sched_switched_out(prev, now);
+        sched_switched_out(prev, end);
     }
     return NULL;
 }
