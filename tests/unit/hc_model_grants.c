@@ -213,7 +213,23 @@ static s16 model_clear(const struct actor *a, const struct m_handle *h, u64 host
     return GNTST_okay;
 }
 
-static s16 model_unmap(const struct actor *a, const struct gnttab_unmap_grant_ref *op) {
+/* The entry gets what is at another address, which is empty then: no use changes but that of the frame unmapped. */
+static s16 model_replace(const struct actor *a, const struct m_handle *h, u64 host_addr, u64 new_addr) {
+    u64 ma = model_entry(a, host_addr, h->flags & GNTMAP_contains_pte), from = model_entry(a, new_addr, false), *e, *f;
+    u64 expected = h->frame << PAGE_SHIFT | PTE_P | (h->flags & GNTMAP_readonly ? 0 : PTE_W);
+
+    if (!ma || h->flags & GNTMAP_contains_pte || !from || from == ma)
+        return GNTST_general_error;
+    e = &m.memory[ma >> PAGE_SHIFT][ma % PAGE_SIZE / 8];
+    f = &m.memory[from >> PAGE_SHIFT][from % PAGE_SIZE / 8];
+    if ((*e & (PTE_P | PTE_W | PTE_ADDR)) != expected)
+        return GNTST_general_error;
+    *e = *f;
+    *f = 0;
+    return GNTST_okay;
+}
+
+static s16 model_unmap(const struct actor *a, const struct gnttab_unmap_grant_ref *op, u64 new_addr) {
     struct m_handle *h = op->handle < M_HANDLES ? &a->o->handle[op->handle] : NULL;
     bool device;
     s16 rc;
@@ -224,7 +240,7 @@ static s16 model_unmap(const struct actor *a, const struct gnttab_unmap_grant_re
     if (device && op->dev_bus_addr >> PAGE_SHIFT != h->frame)
         return GNTST_general_error;
     if (op->host_addr && h->flags & GNTMAP_host_map) {
-        rc = model_clear(a, h, op->host_addr);
+        rc = new_addr ? model_replace(a, h, op->host_addr, new_addr) : model_clear(a, h, op->host_addr);
         if (rc)
             return rc;
         h->flags &= ~(u32)GNTMAP_host_map;
@@ -267,7 +283,24 @@ static void op_unmap(const struct actor *a) {
     put_args(a, M_ARGS, &op, sizeof(op));
     call_to_end(a, arg);
     get_args(a, M_ARGS, &op, sizeof(op));
-    MUST(op.status == model_unmap(a, &op));
+    MUST(op.status == model_unmap(a, &op, 0));
+    settle();
+    *(op.status ? &m.stats->refused : &m.stats->done) += 1;
+}
+
+static void op_replace(const struct actor *a) {
+    struct gnttab_unmap_and_replace op = {.handle = any_handle(a->o), .new_addr = any_host_addr(a, false)};
+    const struct m_handle *h = &a->o->handle[op.handle < M_HANDLES ? op.handle : 0];
+    u64 arg[6] = {GNTTABOP_unmap_and_replace, M_ARGS, 1};
+    struct gnttab_unmap_grant_ref unmap;
+
+    op.host_addr = one_in(6) ? any_host_addr(a, choose(2)) : likely_host_addr(a, h);
+    op.new_addr = one_in(8) ? 0 : op.new_addr;
+    put_args(a, M_ARGS, &op, sizeof(op));
+    call_to_end(a, arg);
+    get_args(a, M_ARGS, &op, sizeof(op));
+    unmap = (struct gnttab_unmap_grant_ref){.host_addr = op.host_addr, .handle = op.handle};
+    MUST(op.status == model_unmap(a, &unmap, op.new_addr));
     settle();
     *(op.status ? &m.stats->refused : &m.stats->done) += 1;
 }
@@ -424,6 +457,27 @@ static void op_swap(const struct actor *a) {
     *(op.status ? &m.stats->refused : &m.stats->done) += 1;
 }
 
+/* Caches: of frames that are the domain's, or that it has mapped. */
+static long may_flush(const struct m_domain *o, u64 f) {
+    if (!is_ram(f))
+        return -EINVAL;
+    if (owns(o, f))
+        return 0;
+    for (u32 i = 0; i < M_HANDLES; i++)
+        if (o->handle[i].live && o->handle[i].frame == f)
+            return 0;
+    return f >= MM_OWN && m.frame[f].owner ? -EINVAL : -EPERM;
+}
+
+static void op_cache_flush(const struct actor *a) {
+    u64 f = one_in(2) ? any_frame(a->o) : any_frame(&m.dom[choose(M_DOMS)]);
+    struct gnttab_cache_flush op = {.a.dev_bus_addr = f << PAGE_SHIFT, .length = 64, .op = GNTTAB_CACHE_CLEAN};
+    u64 arg[6] = {GNTTABOP_cache_flush, M_ARGS, 1};
+
+    put_args(a, M_ARGS, &op, sizeof(op));
+    MUST(call(a, __HYPERVISOR_grant_table_op, arg) == may_flush(a->o, f));
+}
+
 /* --- the table's own frames --- */
 
 static void op_setup(const struct actor *a) {
@@ -447,20 +501,24 @@ static void op_setup(const struct actor *a) {
 }
 
 void op_grants(const struct actor *a) {
-    u32 k = choose(15);
+    u32 k = choose(18);
 
     if (k < 3)
         op_grant(a);
-    else if (k < 7)
+    else if (k < 8)
         op_map(a);
-    else if (k < 9)
+    else if (k < 10)
         op_unmap(a);
-    else if (k < 11)
+    else if (k < 12)
         op_copy(a);
-    else if (k < 13)
-        op_transfer(a);
     else if (k < 14)
+        op_transfer(a);
+    else if (k == 14)
         op_swap(a);
+    else if (k == 15)
+        op_replace(a);
+    else if (k == 16)
+        op_cache_flush(a);
     else
         op_setup(a);
 }
