@@ -178,11 +178,82 @@ static void check_popf(void) {
     test_check("popf.keeps_if", flags & RFLAGS_IF, "flags 0x%lx", flags);
 }
 
+#define LONG_VA (SCRATCH_VA + (40UL << 39)) /* a slot of the root nothing else uses */
+#define LONG_TABLES 128U
+
+static void *protected_page(void) {
+    void *page = page_alloc();
+
+    if (page_protect(page))
+        panic("a page stays writable");
+    return page;
+}
+
+static uint64_t entry_of(const void *page, uint64_t flags) {
+    return virt_to_machine(page) | flags;
+}
+
+static void *full_table(const void *page) {
+    uint64_t *table = page_alloc();
+
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = entry_of(page, PTE_KERNEL_RO);
+    page_protect(table);
+    return table;
+}
+
+/* A root whose tables take long to look at, and were never looked at yet: `tables` is an L2, an L3, and the L1s. */
+static uint64_t *long_root(uint64_t **tables, const void *page) {
+    uint64_t *root = page_alloc();
+
+    tables[0] = page_alloc();
+    tables[1] = page_alloc();
+    for (unsigned i = 0; i < LONG_TABLES; i++)
+        tables[0][i] = entry_of(tables[2 + i] = full_table(page), PTE_TABLE);
+    tables[1][pt_index(LONG_VA, 3)] = entry_of(tables[0], PTE_TABLE);
+    for (unsigned slot = 272; slot < 512; slot++)
+        root[slot] = pt_root()[slot];
+    root[pt_index(LONG_VA, 4)] = entry_of(tables[1], PTE_TABLE);
+    page_protect(tables[0]);
+    page_protect(tables[1]);
+    page_protect(root);
+    return root;
+}
+
+static void do_load_cr3(void *cr3) {
+    __asm__ volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
+}
+
+/* A timer ends the instruction in the middle of its work: it is executed again after the event. */
+static void check_long_cr3(void) {
+    static uint64_t *tables[2 + LONG_TABLES];
+    uint64_t *page = protected_page(), *root = long_root(tables, page);
+    unsigned events = event_count();
+    bool freed = true;
+    struct probe p;
+
+    hv_set_timer_op(clock_now() + MILLISECOND / 20);
+    probe_run(&p, do_load_cr3, (void *)xen_pfn_to_cr3(virt_to_mfn(root)));
+    expect_no_trap("cr3.long", &p);
+    test_check("cr3.long_interrupted", event_count() != events, "no event");
+    test_equal("cr3.long_in_force", *(volatile long *)(LONG_VA + (LONG_TABLES * 512UL - 1) * PAGE_SIZE), 0);
+    do_load_cr3((void *)xen_pfn_to_cr3(virt_to_mfn(pt_root())));
+    freed = !page_unprotect(root) && !page_unprotect(page);
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+        freed = !page_unprotect(tables[i]) && freed;
+    test_check("cr3.long_over", freed, "a table is still in use");
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+        page_free(memset(tables[i], 0, PAGE_SIZE));
+    page_free(page);
+    page_free(memset(root, 0, PAGE_SIZE));
+}
+
 void check_emulation(void) {
     check_cpuid();
     check_msrs();
     check_ports();
     check_control_registers();
+    check_long_cr3();
     check_refused();
     check_popf();
 }
