@@ -26,6 +26,10 @@ grant_entry_v1_t *grant_init(unsigned frames, int16_t *status) {
     return table;
 }
 
+grant_entry_v1_t *grant_table(void) {
+    return table;
+}
+
 void grant_access(grant_ref_t ref, domid_t dom, unsigned long mfn, bool read_only) {
     table[ref].frame = (uint32_t)mfn;
     table[ref].domid = dom;
