@@ -25,11 +25,17 @@ static const struct {
     const char *name;
     void (*attack)(void);
 } groups[] = {
-    {"maps", attack_maps},       {"descriptors", attack_descriptors},
-    {"frames", attack_frames},   {"pointers", attack_pointers},
-    {"machine", attack_machine}, {"resources", attack_resources},
-    {"vcpus", attack_vcpus},     {"freed", attack_freed},
-    {"races", attack_races},     {"control", attack_control_operations},
+    {"maps", attack_maps},
+    {"descriptors", attack_descriptors},
+    {"frames", attack_frames},
+    {"pointers", attack_pointers},
+    {"machine", attack_machine},
+    {"resources", attack_resources},
+    {"vcpus", attack_vcpus},
+    {"freed", attack_freed},
+    {"linear", attack_linear},
+    {"races", attack_races},
+    {"control", attack_control_operations},
 };
 
 void kernel_main(void) {

@@ -15,11 +15,14 @@ void attack_resources(void);
 void attack_vcpus(void);
 void attack_freed(void);
 void attack_races(void);
+void attack_linear(void);
 /* One thing without end, for a while; a failure if `name` is unknown. */
 void attack_as_storm(const char *name);
 /* Attacks that must end this domain; returns if `name` is unknown or the domain survived. */
 void attack_to_the_end(const char *name);
 
+/* May this domain's tables map themselves? */
+bool linear_allowed(void);
 /* Pass if the hypervisor said no. Returns true then. */
 bool refused(const char *name, long rc);
 /* Pass if the probe ended in any trap. */

@@ -300,6 +300,32 @@ static const struct race races[] = {
     {"race.map_and_exchange", map_old_frame, exchange, old_frame_is_mapped, undo_exchange},
 };
 
+/* Two tables that map each other would never lose their last use: one of the two links is refused. */
+static uint64_t *left, *right;
+
+static long link_left(void) {
+    return pt_write(&left[4], virt_to_machine(right) | PTE_KERNEL_RO);
+}
+static long link_right(void) {
+    return pt_write(&right[4], virt_to_machine(left) | PTE_KERNEL_RO);
+}
+static void unlink_both(void) {
+    pt_write(&left[4], 0);
+    pt_write(&right[4], 0);
+}
+
+static void attack_links_at_once(void) {
+    static const struct race links = {"race.linear_links", link_left, link_right, both, unlink_both};
+
+    if (!linear_allowed()) {
+        test_skip("linear.race", "no linear tables");
+        return;
+    }
+    left = pt_new_root(false);
+    right = pt_new_root(false);
+    run(&links);
+}
+
 static volatile unsigned writer_runs, writer_ended;
 static struct probe writer_probe;
 
@@ -390,6 +416,7 @@ void attack_races(void) {
     attack_stale_writer();
     attack_grants_at_once();
     attack_records_at_once();
+    attack_links_at_once();
     stop = 1;
     page_unprotect(page);
 }
