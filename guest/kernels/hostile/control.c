@@ -2,15 +2,17 @@
 /*
  * Control operations, asked for by a domain that is not the control domain: each number there is and some more, with
  * arguments that make sense in part. Every one gets the same refusal, so that nothing can be learned from it either.
+ * `rounds=N` (8) tries of each.
  */
 #undef __XEN_INTERFACE_VERSION__
 #define __XEN_TOOLS__
 #include "hostile.h"
 
 #include <xen/domctl.h>
+#include <xen/platform.h>
 #include <xen/sysctl.h>
 
-#define ROUNDS 8
+static unsigned rounds;
 
 static uint64_t state = 0x2545f4914f6cdd1d;
 
@@ -43,8 +45,8 @@ static void try_domctls(void) {
     static struct xen_domctl op;
     unsigned other = 0;
 
-    for (unsigned i = 0; i < 132 * ROUNDS; i++) {
-        unsigned cmd = i / ROUNDS;
+    for (unsigned i = 0; i < 132 * rounds; i++) {
+        unsigned cmd = i / rounds;
 
         fill((uint64_t *)&op, sizeof(op) / 8);
         op.cmd = cmd < 128 ? cmd : 1000 + cmd - 128;
@@ -61,9 +63,9 @@ static void try_sysctls(void) {
     static struct xen_sysctl op;
     unsigned other = 0;
 
-    for (unsigned i = 0; i < 40 * ROUNDS; i++) {
+    for (unsigned i = 0; i < 40 * rounds; i++) {
         fill((uint64_t *)&op, sizeof(op) / 8);
-        op.cmd = i / ROUNDS;
+        op.cmd = i / rounds;
         op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
         other += hypercall1(__HYPERVISOR_sysctl, &op) != -XEN_EPERM;
     }
@@ -78,11 +80,34 @@ static void try_memory_ops(void) {
     static uint64_t words[16];
     unsigned other = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(commands) * ROUNDS; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(commands) * rounds; i++) {
         fill(words, ARRAY_SIZE(words));
-        other += hv_memory_op(commands[i / ROUNDS], words) != -XEN_EPERM;
+        other += hv_memory_op(commands[i / rounds], words) != -XEN_EPERM;
     }
     test_equal("control.memory_op", other, 0);
+}
+
+/* The machine: all its operations, but those on oneself. */
+static void try_machine(void) {
+    static const uint64_t own = 1ul << PHYSDEVOP_IRQ_UNMASK_NOTIFY | 1ul << PHYSDEVOP_irq_status_query |
+                                1ul << PHYSDEVOP_set_iopl | 1ul << PHYSDEVOP_set_iobitmap;
+    static struct xen_platform_op op;
+    static uint64_t words[16];
+    unsigned done = 0, other = 0;
+
+    for (unsigned i = 0; i < 70 * rounds; i++) {
+        fill((uint64_t *)&op, sizeof(op) / 8);
+        op.cmd = i / rounds;
+        op.interface_version = XENPF_INTERFACE_VERSION;
+        other += hypercall1(__HYPERVISOR_platform_op, &op) != -XEN_EPERM;
+    }
+    test_equal("control.platform_op", other, 0);
+    for (unsigned i = 0; i < 40 * rounds; i++) {
+        fill(words, ARRAY_SIZE(words));
+        if (!(own >> i / rounds & 1))
+            done += hv_physdev_op(i / rounds, words) >= 0;
+    }
+    test_equal("control.physdev_op", done, 0);
 }
 
 static bool is_refusal(long rc) {
@@ -120,6 +145,64 @@ static void try_others(domid_t id) {
     test_check("control.port_for_others", is_refusal(event_alloc_unbound(id, DOMID_SELF)), "domain %u", id);
 }
 
+/* Wild arguments, for domains there may be and may not be. */
+static domid_t other_than(domid_t self) {
+    domid_t id;
+
+    do
+        id = somebody();
+    while (id == self || id == DOMID_SELF || id == DOMID_IO);
+    return id;
+}
+
+static long try_table_call(domid_t id) {
+    static uint64_t words[3 * 8];
+
+    fill(words, ARRAY_SIZE(words));
+    switch (random_word() % 4) {
+    case 0:
+        return hypercall4(__HYPERVISOR_mmu_update, words, 1 + random_word() % 8, NULL, (id + 1UL) << 16 | DOMID_SELF);
+    case 1:
+        words[0] &= ~3UL;
+        return hypercall4(__HYPERVISOR_mmu_update, words, 1, NULL, id);
+    case 2:
+        words[0] %= 22;
+        return hypercall4(__HYPERVISOR_mmuext_op, words, 1, NULL, id);
+    default:
+        return hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, SCRATCH_VA + (words[0] & PAGE_MASK) % (1UL << 30),
+                          words[1], words[2] % 4, id);
+    }
+}
+
+static long try_memory_call(domid_t id) {
+    static const unsigned commands[] = {XENMEM_current_reservation, XENMEM_maximum_reservation, XENMEM_exchange,
+                                        XENMEM_add_to_physmap,      XENMEM_remove_from_physmap, XENMEM_set_memory_map,
+                                        XENMEM_maximum_gpfn,        XENMEM_access_op,           XENMEM_get_vnumainfo};
+    static uint64_t words[16];
+    struct gnttab_setup_table table = {.dom = id, .nr_frames = 1};
+    unsigned command = commands[random_word() % ARRAY_SIZE(commands)];
+
+    if (random_word() % 4 == 0) {
+        set_xen_guest_handle(table.frame_list, (xen_pfn_t *)words);
+        return hv_grant_table_op(GNTTABOP_setup_table, &table, 1) ? -1 : table.status;
+    }
+    fill(words, ARRAY_SIZE(words));
+    memcpy((char *)words + (command == XENMEM_exchange ? offsetof(struct xen_memory_exchange, in.domid) : 0), &id,
+           sizeof(id));
+    return hv_memory_op(command, words);
+}
+
+static void try_wildly(domid_t self) {
+    unsigned tables = 0, memory = 0;
+
+    for (unsigned i = 0; i < 64 * rounds; i++) {
+        tables += try_table_call(other_than(self)) >= 0;
+        memory += try_memory_call(other_than(self)) >= 0;
+    }
+    test_equal("control.wild_tables", tables, 0);
+    test_equal("control.wild_memory", memory, 0);
+}
+
 /* The number of this domain: a port that waits for itself is bound from there. */
 static domid_t own_number(void) {
     struct evtchn_status status = {.dom = DOMID_SELF};
@@ -138,11 +221,14 @@ void attack_control_operations(void) {
         test_skip("control", "this is the control domain");
         return;
     }
+    rounds = (unsigned)cmdline_number("rounds", 8);
     try_domctls();
     try_sysctls();
     try_memory_ops();
+    try_machine();
     for (domid_t id = 0; id < 6; id++)
         if (id != self)
             try_others(id);
     try_others(999);
+    try_wildly(self);
 }
