@@ -5,7 +5,7 @@ HV_SRC := $(sort $(wildcard hypervisor/*/*.c hypervisor/*/*.S $(if $(DEBUG),hype
 HV_OBJ := $(HV_SRC:%=$(BUILD)/%.o)
 HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fcf-protection=none -fno-jump-tables -DPARAVANE_VERSION='"$(VERSION)"' \
+	-ffunction-sections -fdata-sections -fcf-protection=none -fno-jump-tables -DPARAVANE_VERSION='"$(VERSION)"' \
 	-Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wvla -Werror -Ihypervisor/include -DPV_DEBUG=$(if $(DEBUG),1,0) $(HV_EXTRA_CFLAGS)
 
 ifneq ($(DEBUG),)
@@ -23,9 +23,9 @@ endif
 # Room in the image for the names of functions, which scripts/gen-symbols fills in once they have addresses.
 SYMBOLS_SIZE := $(if $(DEBUG),16384,10240)
 
-$(BUILD)/paravane: hypervisor/boot/paravane.ld $(HV_OBJ) scripts/gen-symbols
+$(BUILD)/paravane: hypervisor/boot/paravane.ld $(wildcard hypervisor/boot/hot*.ld) $(HV_OBJ) scripts/gen-symbols
 	$(Q)echo "  LD    $@"
-	$(Q)$(CC) $(filter -O2 -g -mcmodel=kernel,$(HV_CFLAGS)) $(HV_CODEGEN) -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none -Wl,-z,noexecstack \
+	$(Q)$(CC) $(filter -O2 -g -mcmodel=kernel -ffunction-sections -fdata-sections,$(HV_CFLAGS)) $(HV_CODEGEN) -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none -Wl,-z,noexecstack \
 		-Wl,--no-warn-rwx-segments -Wl,-T,$< -Wl,--defsym=symbols_size=$(SYMBOLS_SIZE) -o $@.new $(HV_OBJ)
 	$(Q)scripts/gen-symbols $@.new && mv $@.new $@
 

@@ -696,7 +696,7 @@ gate_iretq:
     iretq
 gate_text_finish:
 
-    .text
+    .section .text.gate_exit, "ax"
     .globl gate_exit
 gate_exit:
     movabsq $GATE_ADDRESS(gate_leave), %rax

@@ -19,12 +19,18 @@ $(BENCH_OUT)/nothing: $(BENCH_DIR)/nothing/nothing.c $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -m64 -O2 -Wall -Wextra -Werror -static -no-pie -s -o $@ $<
 
+PLUGIN_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared
+
 $(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
-	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared -o $@ $<
+	gcc $(PLUGIN_CFLAGS) -o $@ $<
 
-.PHONY: bench bench-quick bench-profile bench-programs bench-scale
-bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing $(BENCH_OUT)/profile.so
+$(BENCH_OUT)/pages.so: $(BENCH_DIR)/pages.c $(BENCH_DIR)/build.mk
+	@mkdir -p $(@D)
+	gcc $(PLUGIN_CFLAGS) -o $@ $<
+
+.PHONY: bench bench-quick bench-profile bench-pages bench-programs bench-scale
+bench-programs: all tools guests $(BENCH_OUT)/program $(BENCH_OUT)/nothing $(BENCH_OUT)/profile.so $(BENCH_OUT)/pages.so
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1 xen-4.17 busybox
 
 bench: bench-programs
@@ -40,3 +46,7 @@ bench-scale: all tools guests
 # `make bench-profile ROW=pipe`: where its instructions go. PROFILE_ARGS: see tests/bench/profile --help
 bench-profile: bench-programs
 	@$(BENCH_ENV) $(BENCH_DIR)/profile $(or $(ROW),getppid) $(PROFILE_ARGS)
+
+# `make bench-pages ROW="exec fork"`: the pages it touches between changes of root. PROFILE_ARGS: see tests/bench/pages --help
+bench-pages: bench-programs
+	@$(BENCH_ENV) $(BENCH_DIR)/pages $(or $(ROW),exec) $(PROFILE_ARGS)

@@ -99,8 +99,7 @@ struct vcpu {
     u64 ldt_base;
     u32 ldt_ents;
 
-    /* Entry points the guest asked for */
-    struct guest_entry trap[NR_VECTORS]; /* the one of vector 2 is the NMI callback as well */
+    /* Entry points the guest asked for; those of traps are below */
     struct guest_entry event, failsafe, syscall, syscall32, sysenter;
     u64 kernel_sp; /* the gate's stack_switch changes its low half: gate_take_kernel_sp() */
     bool nmi_pending, nmi_masked;
@@ -117,6 +116,9 @@ struct vcpu {
     u64 soft_affinity; /* kept for tools */
     u64 count[NR_COUNTERS];
     bool tsc_stamped;
+
+    /* Last, so that what each hypercall looks at lies together: the one of vector 2 is the NMI callback as well. */
+    struct guest_entry trap[NR_VECTORS];
 };
 
 #define NR_WATCHDOGS 2
