@@ -102,13 +102,6 @@ static bool is_of_guest(const struct regs *r) {
     return r->vector != NO_VECTOR && r->cs & 3;
 }
 
-static void print_vcpu(const struct vcpu *v) {
-    const struct regs *r = &v->gate->regs;
-
-    printk("  vCPU %u of guest %s, in %s mode: last came by %x with rip %lx rsp %lx rflags %lx\n", v->id,
-           v->domain->name, v->kernel_mode ? "kernel" : "user", r->vector, r->rip, r->rsp, r->rflags);
-}
-
 static const char *what_it_does(const struct cpu *c, const struct regs *r) {
     return is_of_guest(r) ? "in its guest" : c->idle ? "idle" : "in the hypervisor";
 }
@@ -123,7 +116,7 @@ static void print_cpu(const struct cpu *c, const struct regs *r) {
     printk("  requests %x, entered %lu times, %s guest translations\n", c->requests, c->entries,
            c->in_guest ? "may have" : "no");
     if (c->current)
-        print_vcpu(c->current);
+        vcpu_print(c->current);
 }
 
 static void print_other(u32 i) {
@@ -133,7 +126,7 @@ static void print_other(u32 i) {
     if (!c->online || !s->here) {
         printk("CPU %u %s\n", i, c->online ? "does not answer" : "is not online");
         if (c->current)
-            print_vcpu(c->current);
+            vcpu_print(c->current);
         return;
     }
     printk("CPU %u was %s\n", i, what_it_does(c, &s->regs));

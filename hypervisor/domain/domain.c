@@ -197,6 +197,12 @@ void domain_crash(struct domain *d, const char *fmt, ...) {
     domain_shutdown(d, SHUTDOWN_crash);
 }
 
+void domain_print_vcpus(const struct domain *d) {
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        if (d->vcpu[i] && d->vcpu[i]->initialised)
+            vcpu_print(d->vcpu[i]);
+}
+
 void domain_pause(struct domain *d) {
     if (__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST))
         return;

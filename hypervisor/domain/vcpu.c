@@ -141,3 +141,16 @@ void vcpu_drop_memory(struct vcpu *v) {
     v->info_mfn = d->shared_info_mfn;
     v->info = &d->shared_info->vcpu_info[0];
 }
+
+void vcpu_print(const struct vcpu *v) {
+    const struct vcpu_info *info = v->info;
+    const struct regs *r = &v->gate->regs;
+
+    printk("  vCPU %u of guest %s, %s mode: rip %016lx rsp %016lx cr3 %016lx cr2 %lx rflags %lx\n", v->id,
+           v->domain->name, v->kernel_mode ? "kernel" : "user", r->rip, r->rsp, mfn_to_maddr(v->base).a, v->cr2,
+           r->rflags);
+    if (info)
+        printk("    last came by %x, error %x; event callback %lx, upcalls %s, %s; paused for %x\n", r->vector,
+               r->error_code, v->event.rip, info->evtchn_upcall_mask ? "masked" : "open",
+               info->evtchn_upcall_pending ? "one pending" : "none pending", v->pause);
+}

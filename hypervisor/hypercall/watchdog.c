@@ -3,7 +3,11 @@
 #include "internal.h"
 
 static void fire(void *arg) {
-    domain_shutdown(arg, SHUTDOWN_watchdog);
+    struct domain *d = arg;
+
+    printk("guest %s: its watchdog was not fed\n", d->name);
+    domain_print_vcpus(d);
+    domain_shutdown(d, SHUTDOWN_watchdog);
 }
 
 static void start(struct timer *t, u32 seconds) {

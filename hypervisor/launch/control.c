@@ -138,14 +138,6 @@ void control_fill_start_info(struct start_info *si) {
 
 #define REBOOT_SECONDS 5 /* for whoever reads the screen */
 
-static void report_vcpu(const struct vcpu *v) {
-    const struct regs *r = &v->gate->regs;
-
-    if (v->initialised)
-        printk("  vCPU %u, %s mode: rip %016lx rsp %016lx cr3 %016lx\n", v->id, v->kernel_mode ? "kernel" : "user",
-               r->rip, r->rsp, mfn_to_maddr(v->base).a);
-}
-
 static void __noreturn stay(void) {
     printk("noreboot: the machine stays as it is\n");
     console_drain();
@@ -176,8 +168,8 @@ void control_ended(struct domain *d, const char *how) {
     domain_for_each(stop_other, NULL);
     printk("guest %s %s\n", d->name, how);
     if (code == SHUTDOWN_crash || code == SHUTDOWN_watchdog) {
-        for (u32 i = 0; i < d->nr_vcpus; i++)
-            report_vcpu(d->vcpu[i]);
+        if (code == SHUTDOWN_crash)
+            domain_print_vcpus(d);
         if (boot_option_flag("noreboot"))
             stay();
         restart_soon();

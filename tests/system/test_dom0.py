@@ -27,7 +27,7 @@ def test_linux_is_the_control_domain(boot):
 def test_a_crash_is_reported(boot, option, end):
     machine = boot("crash.elf", append=f"console=com1 {option}")
     machine.expect(r"guest Domain-0 crashed\r?\n", 30)
-    machine.expect(r"vCPU 0, kernel mode: rip [0-9a-f]{16} rsp [0-9a-f]{16} cr3 [0-9a-f]{16}", 10)
+    machine.expect(r"vCPU 0 of guest \S+, kernel mode: rip [0-9a-f]{16} rsp [0-9a-f]{16} cr3 [0-9a-f]{16}", 10)
     machine.expect(re.escape(end), 10)
     if not option:
         machine.wait_end(30)

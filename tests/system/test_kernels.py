@@ -88,10 +88,12 @@ def test_endings(boot, launch, option):
 
 
 def test_crash_by_fault(boot, launch):
-    """A crash's sentence names the guest, and the others go on."""
+    """A crash's sentence names the guest, a watchdog's says where it stood, and the others go on."""
     file = launch("[a]\nkernel = crash.elf\nmemory = 16M\n\n[b]\nkernel = crash.elf\ncmdline = how=nohandler\nmemory = 16M\n\n"
-                  "[c]\nkernel = hello.elf\nmemory = 16M\n")
+                  "[c]\nkernel = hello.elf\nmemory = 16M\n\n[d]\nkernel = crash.elf\ncmdline = how=silence\nmemory = 16M\n")
     text = boot(file, "crash.elf", "hello.elf").wait_end(60)
+    assert re.search(r"guest d: its watchdog was not fed\n.*  vCPU 0 of guest d, kernel mode: rip ffffffff80\w+ rsp [^\0]*"
+                     r"guest d watchdog", text)
     assert re.search(r"guest b crashed: vCPU 0: no handler for exception 14 \(rip \w+", text)
     assert "[c] RESULT hello: 1 passed" in text
 

@@ -204,6 +204,10 @@ void vcpu_pause_clear(struct vcpu *v, enum vcpu_pause why);
 void vcpu_kick(struct vcpu *v);
 /* True if an event upcall is pending and not masked. */
 bool vcpu_event_pending(const struct vcpu *v);
+/* Prints where the vCPU was when it last came into the hypervisor, and whether events can reach it. No lock. */
+void vcpu_print(const struct vcpu *v);
+/* The same of each that has been started. */
+void domain_print_vcpus(const struct domain *d);
 
 /* --- life and death --- */
 /* The guest broke its contract beyond repair: it stops for good, with one sentence in the host's log. */
