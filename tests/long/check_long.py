@@ -81,6 +81,14 @@ class Run:
             self.take(line)
         return True
 
+    def read_for(self, seconds):
+        """All that comes in so long. Keys wait for it: a terminal whose output nobody takes takes no input either."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not self.read(left):
+                return False
+        return True
+
     def take(self, line):
         if qemu.HOST_FAILURES.match(line):
             raise Failure(f"the hypervisor itself failed: {line}")
@@ -177,7 +185,7 @@ class Run:
                 raise Failure("the guests could not all be ended")
             self.machine.key("n")
             self.machine.key("D")
-            if not self.read(0.15):
+            if not self.read_for(0.3):
                 break
         while self.read() and self.elapsed() < limit:
             continue

@@ -68,6 +68,7 @@ static const char *timers_in_order(void) {
 
         if (poll(fds, 3, 5000) < 1)
             return wrong("timer %d did not fire in 5 s", i);
+        poll(fds, 3, 0); /* several may have fired while it looked at one after the other */
         if (!(next->revents & POLLIN))
             return wrong("timers fired out of order");
         if (read(next->fd, &expirations, 8) != 8 || expirations != 1)
