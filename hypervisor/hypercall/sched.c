@@ -40,6 +40,7 @@ static long shutdown_code(struct vcpu *v, gva_t at) {
 }
 
 /* For the control domain, about those that it made. */
+/* For the control domain alone: a domain may end itself, but not so. */
 static long remote_shutdown(struct vcpu *v, gva_t at) {
     struct sched_remote_shutdown s;
     struct domain *d;
@@ -48,7 +49,7 @@ static long remote_shutdown(struct vcpu *v, gva_t at) {
     if (copy_from_guest(&s, at, sizeof(s)))
         return -EFAULT;
     d = hc_get_domain(v, s.domain_id, &rc);
-    if (d && d->control) {
+    if (d && d->control && v->domain->is_control) {
         domain_shutdown(d, (u8)s.reason);
         rc = 0;
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * All that the guest of run.c is: a page of code, behind which its page of words lies (struct words in run.c). It counts,
- * and ends as often as it is told to, by a hypercall without a page for that.
+ * and makes a call of sched_op as often as it is told to, by a hypercall without a page for that.
  */
 #include <xen/xen.h>
 
 #define WORDS guest_code + 4096
 #define COUNT WORDS
-#define GO_ON WORDS + 8   /* 0: count; else end */
-#define REASON WORDS + 16 /* struct sched_shutdown */
+#define COMMAND WORDS + 8 /* 0: count; else of sched_op */
+#define ARGUMENT WORDS + 16
 #define RESULT WORDS + 24 /* what the hypercall gave, should it come back */
 
 .section .rodata
@@ -17,14 +17,14 @@
 .hidden guest_code, guest_code_end
 guest_code:
 1:  incq    COUNT(%rip)
-    cmpq    $0, GO_ON(%rip)
+    mov     COMMAND(%rip), %rdi
+    test    %rdi, %rdi
     je      1b
     mov     $29, %eax               /* sched_op */
-    mov     $2, %edi                /* SCHEDOP_shutdown */
-    lea     REASON(%rip), %rsi
+    lea     ARGUMENT(%rip), %rsi
     mov     $0x5a5a, %edx           /* for the tools to find */
     syscall
     mov     %rax, RESULT(%rip)
-    movq    $0, GO_ON(%rip)
+    movq    $0, COMMAND(%rip)
     jmp     1b
 guest_code_end:

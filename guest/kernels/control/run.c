@@ -14,9 +14,13 @@
 enum { CODE, WORDS, L4, L3, L2, L1, STACK, SPARE, NR_PAGES };
 
 struct words {
-    volatile uint64_t count, go_on;
-    volatile struct sched_shutdown reason;
-    volatile uint64_t result;
+    uint64_t count, command;
+    union {
+        struct sched_shutdown shutdown;
+        struct sched_remote_shutdown remote;
+        uint64_t word;
+    } argument;
+    uint64_t result;
 };
 
 extern const uint8_t guest_code[], guest_code_end[];
@@ -24,7 +28,7 @@ extern const uint8_t guest_code[], guest_code_end[];
 static domid_t id;
 static xen_pfn_t mfns[NR_PAGES];
 static struct vcpu_guest_context context;
-static struct words *words;
+static volatile struct words *words;
 
 static void *window(unsigned page) {
     return (void *)(WINDOW + page * PAGE_SIZE);
@@ -150,8 +154,25 @@ static void wait_for_end(const char *name, unsigned reason) {
 }
 
 static void end_with(unsigned reason) {
-    words->reason.reason = reason;
-    words->go_on = 1;
+    words->argument.shutdown.reason = reason;
+    words->command = SCHEDOP_shutdown;
+}
+
+/* What a toolstack may do to a domain, that domain may not do to itself or to us. */
+static void check_no_toolstack(void) {
+    static const domid_t targets[] = {0, DOMID_SELF};
+    struct xen_domctl_getdomaininfo info = {0};
+
+    for (unsigned i = 0; i <= ARRAY_SIZE(targets); i++) {
+        words->argument.remote = (struct sched_remote_shutdown){i ? targets[i - 1] : id, SHUTDOWN_reboot};
+        words->result = 1;
+        words->command = SCHEDOP_remote_shutdown;
+        for (unsigned n = 0; n < LIMIT && words->command; n++)
+            clock_sleep(MILLISECOND);
+        test_check("run.no_toolstack", words->result == (uint64_t)-XEN_EPERM || words->result == (uint64_t)-XEN_ESRCH,
+                   "%ld", (long)words->result);
+    }
+    test_check("run.no_toolstack_alive", get_info(id, &info) && !(info.flags & XEN_DOMINF_shutdown), "%x", info.flags);
 }
 
 static void check_paused(void) {
@@ -193,7 +214,7 @@ static void check_suspend(void) {
     test_equal("run.suspended.rax", (long)context.user_regs.rax, 0);
     context.user_regs.rax = 1;
     test_equal("run.suspended.set", with_context(XEN_DOMCTL_setvcpucontext), 0);
-    words->go_on = 0;
+    words->command = 0;
     clean();
     test_equal("run.resume", domctl(XEN_DOMCTL_resumedomain, id), 0);
     test_check("run.resumed", counts(), "it does not go on");
@@ -243,6 +264,7 @@ void check_run(void) {
     if (test_equal("run.live", live(5), 0)) {
         test_check("run.counts", counts(), "it does not run");
         check_paused();
+        check_no_toolstack();
         check_context();
         check_suspend();
         check_end();

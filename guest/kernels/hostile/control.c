@@ -145,6 +145,16 @@ static void try_others(domid_t id) {
     test_check("control.port_for_others", is_refusal(event_alloc_unbound(id, DOMID_SELF)), "domain %u", id);
 }
 
+/* Only a toolstack ends domains so, be it this one. */
+static void try_end_of_self(domid_t self) {
+    struct sched_remote_shutdown end = {.domain_id = self};
+
+    test_equal("control.end_of_self", hypercall2(__HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &end), -XEN_EPERM);
+    end.domain_id = DOMID_SELF;
+    test_check("control.end_of_dom_self", is_refusal(hypercall2(__HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &end)),
+               "not refused");
+}
+
 /* Wild arguments, for domains there may be and may not be. */
 static domid_t other_than(domid_t self) {
     domid_t id;
@@ -230,5 +240,6 @@ void attack_control_operations(void) {
         if (id != self)
             try_others(id);
     try_others(999);
+    try_end_of_self(self);
     try_wildly(self);
 }
