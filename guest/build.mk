@@ -32,8 +32,11 @@ $(GUEST_OUT)/obj/%.S.o: $(GUEST_DIR)/%.S
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -include %hidden.h,$(GUEST_FLAGS)) -D__ASSEMBLY__ -c $< -o $@
 
+# `crowd` builds its guests with the parts of `builder`.
+GUEST_PARTS_crowd := $(foreach part,build control image space,$(GUEST_OUT)/obj/kernels/builder/$(part).c.o)
+
 define guest_kernel
-$(GUEST_OUT)/$(1).elf: $(GUEST_SDK) $(GUEST_NOTES) $(call guest_objects,kernels/$(1)) $(GUEST_DIR)/sdk/kernel.lds
+$(GUEST_OUT)/$(1).elf: $(GUEST_SDK) $(GUEST_NOTES) $(call guest_objects,kernels/$(1)) $(GUEST_PARTS_$(1)) $(GUEST_DIR)/sdk/kernel.lds
 	$$(call GUEST_LINK,$(GUEST_HIGH),0x100000) $$(filter %.o,$$^) -o $$@
 endef
 $(foreach k,$(GUEST_NAMES),$(eval $(call guest_kernel,$(k))))

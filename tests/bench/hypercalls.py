@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What hypercalls, traps and events cost by themselves: the guest kernel `bench` on both hypervisors."""
+"""What hypercalls, traps and events cost by themselves: the guest kernel `bench` on both hypervisors, and two ordinary guests."""
 import re
 import statistics
 import subprocess
 import sys
 import time
 
+import crowd
 import machines
 from machines import BUILD, Failure
 
@@ -62,8 +63,12 @@ def counted(names, setting, say):
     for machine in hypervisors_of(names):
         say(f"counting hypercalls: {machines.TITLES[machine]}")
         rows = run(machine, setting, COUNTED, modules_of(setting))
-        result[machine] = {name: cycles for name, (_, cycles) in rows.items()}
+        result[machine] = {name: cycles for name, (_, cycles) in rows.items()} | pair(crowd.counted, machine, setting)
     return result
+
+
+def pair(measure, machine, setting):
+    return {crowd.TITLES[name]: value for name, value in measure(machine, setting.hypervisors[machine]).items()}
 
 
 def timed(names, setting, say, repeats):
@@ -73,5 +78,7 @@ def timed(names, setting, say, repeats):
         for machine in readings:
             say(f"hypercalls in time, run {repeat + 1} of {repeats}: {machines.TITLES[machine]}")
             for name, (ns, _) in run(machine, setting, TIMED, modules_of(setting)).items():
+                readings[machine].setdefault(name, []).append(ns)
+            for name, ns in pair(crowd.timed, machine, setting).items():
                 readings[machine].setdefault(name, []).append(ns)
     return {machine: {name: statistics.median(ns) for name, ns in rows.items()} for machine, rows in readings.items()}

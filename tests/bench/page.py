@@ -43,7 +43,8 @@ HYPERCALLS = """\
 ## Hypercalls, traps and events
 
 The guest kernel `guest/kernels/bench` on both hypervisors, counted as above; one reading each, of 500 operations, with
-whatever interrupts came in it.
+whatever interrupts came in it. In the last two rows two ordinary guests, built by the kernel `crowd`, do the work, and
+nobody else runs: each sends the other an event and sleeps until one comes, so that the one CPU goes from guest to guest.
 """
 
 MISSED = """\
@@ -72,7 +73,7 @@ the same: as far as its row is from 1, so far may any other be off.
 
 HYPERCALLS_NS = """\
 The guest kernel `bench` in ns, with two CPUs and two vCPUs: `ping_pong_blocked` is an event to a vCPU that is blocked
-on the other CPU, and its answer.
+on the other CPU, and its answer. The last two rows are of two ordinary guests, as above.
 """
 
 

@@ -32,3 +32,12 @@ def test_built_domain(boot, kernel, vcpus):
     text = boot(f"builder.elf vcpus={vcpus}", f"{kernel}.elf", append="dom0_mem=128M").wait_end(120)
     assert results(re.sub(r"^\| .*\n", "", text, flags=re.M), "builder")[0] >= 10
     assert re.search(rf"^\| RESULT {kernel}: \d+ passed, 0 failed", text, re.M)
+
+
+def test_crowd(boot):
+    """Several guests at once by the SDK's tools: two that send each other events and one that never sleeps; then shares by weight."""
+    text = boot("crowd.elf pair -- spin -- ping rounds=50 -- pong", "member.elf", append="dom0_mem=128M").wait_end(120)
+    assert results(text, "crowd")[0] >= 30
+    assert re.search(r"^\| 1 BENCH ping_pong_guests \d+ ns", text, re.M)
+    text = boot("crowd.elf seconds=1 -- spin weight=256 -- spin weight=512", "member.elf", append="dom0_mem=128M").wait_end(120)
+    assert len(re.findall(r"^BENCH share weight (?:256|512): [1-9]\d+ ns of ", text, re.M)) == 2

@@ -29,9 +29,17 @@ long control_hypercall_page(const struct guest *guest, unsigned long mfn);
 long control_set_memory_map(const struct guest *guest);
 long control_set_context(const struct guest *guest, struct vcpu_guest_context *ctxt);
 long control_unpause(const struct guest *guest);
+long control_set_weight(const struct guest *guest, unsigned weight);
+/* ns that its vCPUs have run. */
+uint64_t control_cpu_time(const struct guest *guest);
 long control_destroy(const struct guest *guest);
 /* True when the guest has ended, with its SHUTDOWN_ reason. */
 bool control_has_ended(const struct guest *guest, unsigned *reason);
+
+/* Makes the domain, with guest->vcpus and room for guest->nr_pages; then all that is in it. A check each; it stays
+ * paused. */
+bool build_create(struct guest *guest);
+bool build_fill(struct guest *guest, const char *cmdline);
 
 /* Copies the segments of an ELF image into guest->memory and reads its notes. */
 bool image_load(struct guest *guest, const uint8_t *elf, size_t size);

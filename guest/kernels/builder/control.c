@@ -75,6 +75,20 @@ long control_unpause(const struct guest *guest) {
     return domctl(XEN_DOMCTL_unpausedomain, guest->id);
 }
 
+long control_set_weight(const struct guest *guest, unsigned weight) {
+    struct xen_domctl_scheduler_op *sched = &clean()->u.scheduler_op;
+
+    sched->sched_id = XEN_SCHEDULER_CREDIT2;
+    sched->cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+    sched->u.credit2.weight = (uint16_t)weight;
+    return domctl(XEN_DOMCTL_scheduler_op, guest->id);
+}
+
+uint64_t control_cpu_time(const struct guest *guest) {
+    clean();
+    return domctl(XEN_DOMCTL_getdomaininfo, guest->id) ? 0 : op.u.getdomaininfo.cpu_time;
+}
+
 long control_destroy(const struct guest *guest) {
     clean();
     return domctl(XEN_DOMCTL_destroydomain, guest->id);
