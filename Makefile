@@ -58,6 +58,7 @@ help:
 	@echo 'make lint                       style, static analysis, generated documents'
 	@echo 'make figures                    measures size, memory and start time into docs/figures.md'
 	@echo 'make bench                      what operations cost guests, beside a native kernel and the peer'
+	@echo 'make bench-dom0                 boot, guests, disks and networks of a Debian dom0, beside the peer'
 	@echo 'make bench-scale                start time, shares and wake-ups of many guests at once'
 	@echo 'make guests tools images        test kernels, user-space tools, the ramdisk of the Linux guests'
 	@echo 'make clean                      remove $(BUILD)'

@@ -67,6 +67,13 @@ def digest(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def revision():
+    """Of the hypervisor's source as measured, so taken at the start; "+" when it has changes not committed."""
+    def git(*words):
+        return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "hypervisor") else "")
+
+
 def kernel_name(path):
     """As the kernel names itself: "Linux version 6.1..."."""
     match = re.search(rb"Linux version (\S+) ", path.read_bytes())

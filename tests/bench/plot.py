@@ -16,8 +16,8 @@ def legend(names):
             f'<text x="{LEFT + 130 * i + 17}" y="42">{escape(name)}</text>' for i, name in enumerate(names)]
 
 
-def bars(title, names, rows):
-    """`rows`: (label, a value or None for each of `names`)."""
+def bars(title, names, rows, one="native"):
+    """`rows`: (label, a value or None for each of `names`). `one`: what the line at 1 stands for."""
     step = BAR * len(names) + GAP
     scale = WIDTH / max(v for _, values in rows for v in values if v)
     height = TOP + step * len(rows) + 20
@@ -31,5 +31,5 @@ def bars(title, names, rows):
     x = LEFT + scale
     out.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - 14}" stroke="black" '
                f'stroke-dasharray="3 3"/><text x="{x:.1f}" y="{height - 3}" text-anchor="middle" '
-               'font-size="10">native</text></svg>')
+               f'font-size="10">{escape(one)}</text></svg>')
     return "\n".join(out) + "\n"

@@ -16,11 +16,12 @@ OWN_LINES = re.compile(r"^(?:\(XEN\)|paravane:|\[[^]\n]*\] paravane:).*\n", re.M
 BOOT_LIMIT, COMMAND_LIMIT = 300, 180
 DOM0_MEMORY = "640M,max:640M"
 # The peer keeps 128 typed characters for dom0 and forgets the rest: so short lines, each answered by a prompt (which no echo has). A command comes in
-# pieces into $b; r runs it and tells its output (and t again), status and the output's size.
+# pieces into $b; k sees that none of it was lost; r runs it and tells its output (and t again), status and the output's size.
 PIECE = 80
 SHELL = [
     "stty -echo cols 400; TERM=dumb PS2='='\\> PS1='='\\>; bind 'set enable-bracketed-paste off' 2>/dev/null",
     "t() { cat /run/out; echo \"@@$s $(stat -c %s /run/out)@@\"; }",
+    "k() { [ ${#b} = $1 ] && return; b=; echo '@@lost 0@@'; false; }",
     "r() { base64 -d <<< \"$b\" > /run/cmd; b=; . /run/cmd > /run/out 2>&1 < /dev/null; s=$?; t; }",
 ]
 
@@ -33,12 +34,13 @@ class Host:
     """Boots at once; then `sh` runs commands. The disk is never changed: what is written is gone with the machine. With `disk`, that
     one's own GRUB boots it, and it is changed."""
 
-    def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None, machine="q35"):
-        common = {"cpu": "qemu64", "smp": smp, "memory": memory, "machine": machine}
+    def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None, machine="q35",
+                 initrd=None, accel="tcg,thread=multi"):
+        common = {"cpu": "qemu64", "smp": smp, "memory": memory, "machine": machine, "accel": accel}
         if disk:
             self.machine = qemu.Machine(log, kernel=False, extra=[*drive(disk, snapshot=False), *extra], **common)
             return
-        modules = [f"{qemu.CACHE / f'vmlinux-{kernel}'} console=hvc0 root=/dev/vda1 quiet {words}".strip(), DOM0 / f"initrd-{kernel}"]
+        modules = [f"{qemu.CACHE / f'vmlinux-{kernel}'} console=hvc0 root=/dev/vda1 quiet {words}".strip(), initrd or DOM0 / f"initrd-{kernel}"]
         self.machine = qemu.Machine(log, modules, append=f"dom0_mem={DOM0_MEMORY} {append}", kernel=HYPERVISORS[hypervisor],
                                     extra=[*drive(DOM0 / "disk.img"), *extra], **common)
 
@@ -46,20 +48,22 @@ class Host:
         """Waits for the root shell; returns the line that was printed before."""
         ready = self.machine.expect(rf"(READY {who}|FAILED)[^\r\n]*", BOOT_LIMIT)[0]
         assert ready.startswith("READY"), self.machine.tail()
+        self.wait_shell()
+        return ready
+
+    def wait_shell(self):
         self.machine.expect(r"# ", 60)
         for line in SHELL:
             self.machine.send(line + "\n")
             self.machine.expect(r"=>", 30)
-        return ready
 
     def sh(self, command, timeout=COMMAND_LIMIT, status=0):
         """Runs a command in dom0; returns what it printed. Its exit status must be the given one, or any with None."""
         text = base64.b64encode(command.encode()).decode()
-        for start in range(0, len(text), PIECE):
-            self.machine.send(f"b+={text[start:start + PIECE]}\n")
-            self.machine.expect(r"=>", 60)
-        self.machine.send("r\n")
-        output, code, size = self.answer(timeout)
+        for _ in range(3):
+            output, code, size = self.type_in(text, timeout)
+            if code != "lost":
+                break
         for _ in range(3):  # a serial line under load may lose characters: then what was printed is fetched again
             if len(output.encode()) == size:
                 break
@@ -68,11 +72,19 @@ class Host:
         assert status in (None, code), f"{command!r} ended with {code}:\n{output}"
         return output
 
+    def type_in(self, text, timeout):
+        for start in range(0, len(text), PIECE):
+            self.machine.send(f"b+={text[start:start + PIECE]}\n")
+            self.machine.expect(r"=>", 60)
+        self.machine.send(f"k {len(text)} && r\n")
+        return self.answer(timeout)
+
     def answer(self, timeout):
-        match = self.machine.expect(r"@@(\d+) (\d+)@@", timeout)
+        """What a command printed, its status (or "lost": it was not run), and how much it printed."""
+        match = self.machine.expect(r"@@(\d+|lost) (\d+)@@", timeout)
         output = OWN_LINES.sub("", qemu.ESCAPES.sub("", self.machine.qemu.before).replace("\r", ""))
         self.machine.expect(r"=>", 60)
-        return output, int(match[1]), int(match[2])
+        return output, match[1] if match[1] == "lost" else int(match[1]), int(match[2])
 
     def power_off(self):
         """Ends the machine as its user would, and waits until it is off."""

@@ -47,10 +47,10 @@ class Machine:
     """One run of QEMU. `modules` are names of guests' files, or paths, with their arguments behind a blank."""
 
     def __init__(self, log, modules=(), append="", machine="q35", cpu="max", smp=2, memory=1024, kernel=None, extra=(),
-                 panics=False):
+                 panics=False, accel="tcg,thread=multi"):
         self.panics = panics  # meant to: else a panic fails the test
         self.log_path = Path(log)
-        command = ["-accel", "tcg,thread=multi", "-machine", machine, "-cpu", cpu, "-smp", str(smp), "-m", str(memory),
+        command = ["-accel", accel, "-machine", machine, "-cpu", cpu, "-smp", str(smp), "-m", str(memory),
                    "-display", "none", "-monitor", "none", "-net", "none", "-no-reboot",
                    "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
         if kernel is not False:
