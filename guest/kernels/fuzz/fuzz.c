@@ -24,7 +24,7 @@ const char kernel_name[] = "fuzz";
 unsigned nr_fuzzers;
 
 static struct fuzzer fuzzers[MAX_CPUS];
-static volatile unsigned stop, stopped;
+static volatile unsigned stop, stopped, ports_known;
 static uint64_t core_ports;
 static uint32_t watchdog_id;
 static const struct action *const groups[] = {table_actions, memory_actions, state_actions,
@@ -148,6 +148,14 @@ static void run_action(void *arg) {
     a->run(f);
 }
 
+/* A trap may have ended the handling of an event half way: what is pending is looked for anew. */
+static void look_again(void) {
+    struct vcpu_info *info = cpu_this()->info;
+
+    __atomic_store_n(&info->evtchn_pending_sel, ~0UL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+}
+
 /* What the kernel must have: handlers, and none for NMIs, which an action may have left pending; a stack for entries
  * from user mode, no stray breakpoints, the FPU; and its other vCPUs: nobody else would bring up one that an action
  * left down. */
@@ -160,6 +168,7 @@ static void repair(struct fuzzer *f) {
     trap_install_callbacks();
     hv_set_debugreg(7, 0x400);
     hv_fpu_taskswitch(0);
+    look_again();
 }
 
 /* A trap leaves the probe with events masked, as they were before it: the event callback may be a wild one then. */
@@ -218,6 +227,7 @@ static void secondary(void *arg) {
     struct fuzzer *f = arg;
 
     move_info(f);
+    clock_wait_for(&ports_known, SILENCE);
     while (!stop)
         one_action(f);
     __atomic_add_fetch(&stopped, 1, __ATOMIC_SEQ_CST);
@@ -232,6 +242,7 @@ static void find_core_ports(void) {
         if (!hv_event_channel_op(EVTCHNOP_status, &s) && s.status != EVTCHNSTAT_closed)
             core_ports |= 1UL << port;
     }
+    ports_known = 1;
 }
 
 static void feed_watchdog(void) {
