@@ -45,7 +45,14 @@ static void ignore(unsigned port) {
     (void)port;
 }
 
-void device_open_port(struct device *dev) {
+void *device_share_ring(struct device *dev, const char *key) {
+    void *ring = page_alloc();
+
+    device_write(dev, key, device_grant(dev, ring, false));
+    return ring;
+}
+
+static void open_port(struct device *dev) {
     long port = event_alloc_unbound(DOMID_SELF, dev->peer);
 
     if (port < 0)
@@ -70,6 +77,7 @@ static bool wait_state(struct device *dev, unsigned long wanted) {
 }
 
 bool device_connect(struct device *dev, unsigned long state) {
+    open_port(dev);
     device_write(dev, "state", state);
     if (!wait_state(dev, XenbusStateConnected))
         return false;

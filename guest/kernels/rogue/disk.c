@@ -18,13 +18,11 @@ struct disk {
 static bool open_disk(struct disk *d, const char *path) {
     if (!device_find(&d->dev, path))
         return false;
-    d->ring = page_alloc();
+    d->ring = device_share_ring(&d->dev, "ring-ref");
     d->page = page_alloc();
     d->ring->req_event = d->ring->rsp_event = 1;
     d->good = device_grant(&d->dev, d->page, false);
     d->read_only = device_grant(&d->dev, page_alloc(), true);
-    device_write(&d->dev, "ring-ref", device_grant(&d->dev, d->ring, false));
-    device_open_port(&d->dev);
     return device_connect(&d->dev, XenbusStateInitialised);
 }
 

@@ -17,14 +17,11 @@ struct net {
 static bool open_net(struct net *n, const char *path) {
     if (!device_find(&n->dev, path))
         return false;
-    n->tx = page_alloc();
-    n->rx = page_alloc();
+    n->tx = device_share_ring(&n->dev, "tx-ring-ref");
+    n->rx = device_share_ring(&n->dev, "rx-ring-ref");
     n->tx->rsp_event = n->rx->rsp_event = 1;
-    device_write(&n->dev, "tx-ring-ref", device_grant(&n->dev, n->tx, false));
-    device_write(&n->dev, "rx-ring-ref", device_grant(&n->dev, n->rx, false));
     device_write(&n->dev, "request-rx-copy", 1);
     device_write(&n->dev, "feature-rx-notify", 1);
-    device_open_port(&n->dev);
     return device_connect(&n->dev, XenbusStateConnected);
 }
 

@@ -26,9 +26,10 @@ void device_write(struct device *dev, const char *key, unsigned long value);
 grant_ref_t device_grant(struct device *dev, void *page, bool read_only);
 /* Takes a grant back without asking whether it is in use. */
 void device_revoke(grant_ref_t ref);
-/* An event channel for the backend, told under "event-channel". */
-void device_open_port(struct device *dev);
-/* Says that all is set up, by the state that the backend takes for that, and waits for it to connect. */
+/* A page granted to the backend, told under that key. */
+void *device_share_ring(struct device *dev, const char *key);
+/* Opens an event channel for the backend, says that all is set up, by the state that the backend takes for that, and
+ * waits for it to connect. */
 bool device_connect(struct device *dev, unsigned long state);
 /* Waits till the counter has moved to n. */
 bool device_wait(volatile uint32_t *counter, uint32_t n);
