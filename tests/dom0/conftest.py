@@ -10,15 +10,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import host  # noqa: E402
 import qemu  # noqa: E402
+from ending import end_machines, pytest_runtest_makereport  # noqa: E402, F401 (a hook)
 
 LOGS = qemu.BUILD / "dom0" / "logs"
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if call.when == "call":
-        item.failed = outcome.get_result().failed
 
 
 @pytest.fixture
@@ -34,14 +28,7 @@ def dom0(request):
         return hosts[-1]
 
     yield start
-    failures = []
-    for machine in (h.machine for h in hosts):
-        machine.kill()
-        found = qemu.HOST_FAILURES.search(machine.text)
-        failures += [found[0]] if found else []
-        if not getattr(request.node, "failed", True) and not found:
-            machine.log_path.unlink(missing_ok=True)
-    assert not failures, f"the hypervisor itself failed: {failures[0]}"
+    end_machines(request, [h.machine for h in hosts])
 
 
 def pytest_sessionstart(session):

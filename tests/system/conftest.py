@@ -5,15 +5,9 @@ import re
 import pytest
 
 import qemu
+from ending import end_machines, pytest_runtest_makereport  # noqa: F401 (a hook)
 
 LOGS = qemu.BUILD / "system" / "logs"
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if call.when == "call":
-        item.failed = outcome.get_result().failed
 
 
 @pytest.fixture
@@ -29,14 +23,7 @@ def boot(request):
         return machines[-1]
 
     yield start
-    host_failure = None
-    for machine in machines:
-        machine.kill()
-        found = None if machine.panics else qemu.HOST_FAILURES.search(machine.text)
-        host_failure = host_failure or (found and found[0])
-        if not getattr(request.node, "failed", True) and not host_failure:
-            machine.log_path.unlink(missing_ok=True)
-    assert not host_failure, f"the hypervisor itself failed: {host_failure}"
+    end_machines(request, machines)
 
 
 @pytest.fixture
