@@ -29,6 +29,10 @@ mb2_header:
     .long 12, PHYS(boot_entry), 0
     .short 6, 0 /* modules page-aligned */
     .long 8
+    .short 5, 1 /* pixels of any kind, if it can; else text */
+    .long 20
+    .long 0, 0, 0
+    .balign 8
     .short 0, 0
     .long 8
 mb2_header_end:

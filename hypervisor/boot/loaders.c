@@ -100,7 +100,24 @@ struct mb2_module {
     u32 start, end;
     char string[];
 };
-enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MMAP = 6, MB2_EFI64 = 12, MB2_RSDP1 = 14, MB2_RSDP2 = 15 };
+struct mb2_screen {
+    u64 base;
+    u32 bytes_per_line, width, height;
+    u8 bits, kind;
+    u16 reserved;
+    u8 colour[3][2];
+} __packed;
+#define MB2_SCREEN_RGB 1
+enum {
+    MB2_END = 0,
+    MB2_CMDLINE = 1,
+    MB2_MODULE = 3,
+    MB2_MMAP = 6,
+    MB2_SCREEN = 8,
+    MB2_EFI64 = 12,
+    MB2_RSDP1 = 14,
+    MB2_RSDP2 = 15
+};
 
 static void read_mb2_mmap(const struct mb2_tag *tag) {
     const struct mb2_mmap *map = (const void *)tag->data;
@@ -133,8 +150,23 @@ static void read_efi(u64 at) {
         boot_info.efi = (struct boot_efi){t.tables, (u32)t.nr_tables, t.revision};
 }
 
+static void read_mb2_screen(const struct mb2_screen *s) {
+    if (s->kind != MB2_SCREEN_RGB)
+        return;
+    boot_info.screen = (struct boot_screen){
+        .base = s->base,
+        .width = s->width,
+        .height = s->height,
+        .bytes_per_line = s->bytes_per_line,
+        .bits = s->bits,
+    };
+    memcpy(boot_info.screen.colour, s->colour, sizeof(s->colour));
+}
+
 /* Bytes that a tag must have to be looked at. */
 static u32 least_size(u32 type) {
+    if (type == MB2_SCREEN)
+        return 8 + sizeof(struct mb2_screen);
     return type == MB2_MODULE || type == MB2_MMAP || type == MB2_EFI64 ? 16 : 8;
 }
 
@@ -152,6 +184,9 @@ static void read_mb2_tag(const struct mb2_tag *tag) {
         break;
     case MB2_MMAP:
         read_mb2_mmap(tag);
+        break;
+    case MB2_SCREEN:
+        read_mb2_screen((const void *)tag->data);
         break;
     case MB2_EFI64:
         read_efi(*(const u64 *)tag->data);

@@ -119,21 +119,46 @@ bool control_is_pinned(void) {
 #define TEXT_ROWS 25
 #define TEXT_FONT_HEIGHT 16
 
-/* The screen as firmware left it. */
+static u32 fill_pixels(struct dom0_vga_console_info *vga) {
+    const struct boot_screen *s = &boot_info.screen;
+
+    vga->video_type = boot_info.efi.tables ? XEN_VGATYPE_EFI_LFB : XEN_VGATYPE_VESA_LFB;
+    vga->u.vesa_lfb.width = (u16)s->width;
+    vga->u.vesa_lfb.height = (u16)s->height;
+    vga->u.vesa_lfb.bytes_per_line = (u16)s->bytes_per_line;
+    vga->u.vesa_lfb.bits_per_pixel = s->bits;
+    vga->u.vesa_lfb.lfb_base = (u32)s->base;
+    vga->u.vesa_lfb.ext_lfb_base = (u32)(s->base >> 32);
+    vga->u.vesa_lfb.lfb_size = (u32)(((u64)s->bytes_per_line * s->height + 0xffff) >> 16);
+    vga->u.vesa_lfb.red_pos = s->colour[0][0];
+    vga->u.vesa_lfb.red_size = s->colour[0][1];
+    vga->u.vesa_lfb.green_pos = s->colour[1][0];
+    vga->u.vesa_lfb.green_size = s->colour[1][1];
+    vga->u.vesa_lfb.blue_pos = s->colour[2][0];
+    vga->u.vesa_lfb.blue_size = s->colour[2][1];
+    return offsetof(struct dom0_vga_console_info, u) + sizeof(vga->u.vesa_lfb);
+}
+
+static u32 fill_text(struct dom0_vga_console_info *vga) {
+    vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
+    vga->u.text_mode_3.font_height = TEXT_FONT_HEIGHT;
+    vga->u.text_mode_3.rows = TEXT_ROWS;
+    vga->u.text_mode_3.columns = TEXT_COLUMNS;
+    return offsetof(struct dom0_vga_console_info, u) + sizeof(vga->u.text_mode_3);
+}
+
+/* The screen as the loader or the firmware left it. */
 void control_fill_start_info(struct start_info *si) {
     struct dom0_vga_console_info *vga = (void *)(si + 1);
 
     si->store_mfn = 0;
     si->store_evtchn = 0;
     memset(&si->console, 0, sizeof(si->console));
-    if (platform.no_legacy)
+    if (platform.no_legacy && !boot_info.screen.width)
         return;
-    vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
-    vga->u.text_mode_3.font_height = TEXT_FONT_HEIGHT;
-    vga->u.text_mode_3.rows = TEXT_ROWS;
-    vga->u.text_mode_3.columns = TEXT_COLUMNS;
+    memset(vga, 0, sizeof(*vga));
     si->console.dom0.info_off = sizeof(*si);
-    si->console.dom0.info_size = offsetof(struct dom0_vga_console_info, u) + sizeof(vga->u.text_mode_3);
+    si->console.dom0.info_size = boot_info.screen.width ? fill_pixels(vga) : fill_text(vga);
 }
 
 #define REBOOT_SECONDS 5 /* for whoever reads the screen */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machine's devices under a Debian dom0: disks of four kinds, two network cards, USB, keyboard, clock, serial line; by messages (MSI, MSI-X),
+"""The machine's devices under a Debian dom0: disks of four kinds, two network cards, USB, keyboard, clock, serial line, screen; by messages (MSI, MSI-X),
 and by lines that devices share."""
 import hashlib
 import random
@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 import pytest
+import qmp
 
 MIB = 1024 * 1024
 MODULES = "virtio_net virtio-rng nvme ahci sd_mod e1000e xhci-pci usb-storage usbhid hid-generic psmouse evdev"
@@ -51,6 +52,13 @@ def check_cards(host):
                 f"(for i in $(seq 30); do ping -c 3 -i 0.1 -W 2 -q 10.0.{net}.2 && exit; sleep 0.5; done; false)")
 
 
+def check_screen(host, monitor):
+    """What programs and the kernel write is on the machine's screen."""
+    host.sh("echo '<0>the kernel writes here' > /dev/kmsg; echo a program writes here > /dev/tty1; sleep 1")
+    shown = monitor.text_screen()
+    assert "the kernel writes here" in shown and "a program writes here" in shown, re.sub(r"\s+", " ", shown)
+
+
 def counts(host):
     """{what is said of an interrupt in /proc/interrupts: how often it came}"""
     total = Counter()
@@ -62,10 +70,12 @@ def counts(host):
 @pytest.mark.parametrize("machine, kernel, words", [pytest.param(*run, marks=() if run is RUNS[0] else pytest.mark.long) for run in RUNS])
 def test_devices(dom0, tmp_path, machine, kernel, words):
     disks = make_disks(tmp_path)
-    host = dom0("paravane", kernel=kernel, machine=machine, words=words, extra=devices(disks, tmp_path / "serial"))
+    host = dom0("paravane", kernel=kernel, machine=machine, words=f"{words} console=tty0 console=hvc0",
+                extra=[*devices(disks, tmp_path / "serial"), *qmp.options(tmp_path / "qmp")])
     host.sh(f"modprobe -a {MODULES}")
     check_disks(host, disks)
     check_cards(host)
+    check_screen(host, qmp.Monitor(tmp_path / "qmp"))
     assert len(host.sh("head -c 64 /dev/hwrng | od -An -tx1").split()) == 64
     assert re.search(r"^20\d\d-", host.sh("hwclock -r"))
     host.sh("echo through the serial line > /dev/ttyS1")

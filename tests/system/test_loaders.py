@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import qemu
+import qmp
 
 OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
 GRUB_CFG = """
@@ -68,6 +69,7 @@ def test_grub(boot, iso, firmware, protocol):
 
 
 CONTROL_CFG = """
+insmod all_video
 serial --unit=0 --speed=115200
 terminal_input serial
 terminal_output serial
@@ -79,8 +81,9 @@ boot
 """
 
 
-def test_grub_starts_the_control_domain(boot, tmp_path):
-    """As Debian's boot menu does it, by UEFI: the kernel finds the firmware's tables there."""
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_grub_starts_the_control_domain(boot, tmp_path, firmware):
+    """As Debian's boot menu does it: the kernel has the screen, and finds the firmware's tables there."""
     top = tmp_path / "root"
     (top / "boot" / "grub").mkdir(parents=True)
     (top / "boot" / "grub" / "grub.cfg").write_text(CONTROL_CFG)
@@ -88,12 +91,24 @@ def test_grub_starts_the_control_domain(boot, tmp_path):
     shutil.copy(qemu.find("linux.cpio.gz"), top / "boot")
     subprocess.run(["strip", "-o", top / "boot" / "vmlinux", qemu.find("vmlinux-6.1")], check=True)
     subprocess.run(["grub-mkrescue", "-o", tmp_path / "control.iso", top], check=True, capture_output=True)
-    machine = boot(kernel=False, extra=["-cdrom", str(tmp_path / "control.iso"), "-bios", OVMF], memory=1536)
+    machine = boot(kernel=False, memory=1536, extra=["-cdrom", str(tmp_path / "control.iso"), *qmp.options(tmp_path / "qmp"),
+                                                     *(["-bios", OVMF] if firmware == "uefi" else [])])
     machine.expect(r"READY linux: linux \S+, 2 CPUs", 120)
     machine.expect(r"/ # ", 30)
     machine.send("dmesg | grep -c 'efi: .*ACPI 2.0=0x'; ls /sys/firmware/acpi/tables | grep -c APIC\n")
-    machine.expect(r"\n1\r?\n1\r?\n", 30)
+    machine.expect(r"\n1\r?\n1\r?\n" if firmware == "uefi" else r"\n0\r?\n1\r?\n", 30)
     assert "is not known" not in machine.text
+    check_picture(machine, qmp.Monitor(tmp_path / "qmp"), tmp_path / "picture")
+
+
+def check_picture(machine, monitor, file):
+    """What is written to the kernel's frame buffer is seen: 32 KiB of white, of 4 bytes a pixel."""
+    machine.send("tr '\\0' '\\377' < /dev/zero | dd of=/dev/fb0 bs=4096 count=8 iflag=fullblock\n")
+    machine.expect(r"8\+0 records out", 30)
+    width, height, pixels = monitor.picture(file)
+    assert width >= 640 and height >= 400
+    white = pixels[:3 * 8192].count(b"\xff")
+    assert white == 3 * 8192, f"{white} bytes of white on a screen of {width}x{height}"
 
 
 @pytest.fixture

@@ -35,12 +35,21 @@ struct boot_efi {
     u32 version;
 };
 
+/* Pixels in memory, as the loader set them up. No width: it did not, or did not tell. */
+struct boot_screen {
+    u64 base;
+    u32 width, height, bytes_per_line;
+    u8 bits;         /* of a pixel */
+    u8 colour[3][2]; /* red, green, blue: position and size in a pixel */
+};
+
 /* What any of the loaders gave, in one form. Strings are copies. */
 struct boot_info {
     const char *loader;
     const char *command_line;
     u64 rsdp; /* physical; 0: look for it */
     struct boot_efi efi;
+    struct boot_screen screen;
     u32 nr_ranges, nr_modules;
     struct boot_range range[BOOT_MAX_RANGES];
     struct boot_module module[BOOT_MAX_MODULES];
