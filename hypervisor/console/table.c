@@ -29,7 +29,7 @@ static u64 cpu_time_ms(const struct domain *d) {
     u64 ns = 0;
     for (u32 i = 0; d && i < d->nr_vcpus; i++)
         if (d->vcpu[i])
-            ns += READ_ONCE(d->vcpu[i]->sched.run_ns);
+            ns += sched_peek_cpu_time(&d->vcpu[i]->sched, time_now());
     return ns / 1000000;
 }
 

@@ -46,6 +46,7 @@ static const struct entry table[] = {
     [XEN_DOMCTL_set_address_size] = {.fn = control_set_width},
     [XEN_DOMCTL_get_address_size] = {.fn = control_get_width, .output = true, .dead = true},
     [XEN_DOMCTL_set_target] = UNSUPPORTED,
+    [XEN_DOMCTL_subscribe] = {.fn = control_subscribe},
     [XEN_DOMCTL_gettscinfo] = {.fn = control_get_tsc, .output = true, .other = true},
     [XEN_DOMCTL_settscinfo] = {.fn = control_set_tsc, .other = true},
     [XEN_DOMCTL_getpageframeinfo3] = {.fn = control_frame_types, .dead = true},

@@ -4,7 +4,9 @@
 
 #include <pv/boot_memory.h>
 #include <pv/console.h>
+#include <pv/dom0.h>
 #include <pv/mm.h>
+#include <pv/platform.h>
 #include <pv/x86_vcpu.h>
 
 long control_physinfo(struct vcpu *v, struct xen_sysctl *op) {
@@ -70,18 +72,34 @@ long control_numa(struct vcpu *v, struct xen_sysctl *op) {
 }
 
 /* Every device is as near as any other: nothing is known of where they are. */
+static u32 node_of(const physdev_pci_device_t *dev) {
+    const struct pci_address a = {dev->seg, dev->bus, dev->devfn};
+
+    return dom0_knows_device(&a) ? XEN_INVALID_NODE_ID : XEN_INVALID_DEV;
+}
+
+#define PCI_BATCH 64
+
+/* Tools ask for the rest when they are told that fewer were done. */
 long control_pci_topology(struct vcpu *v, struct xen_sysctl *op) {
     struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
-    const u32 node = XEN_INVALID_NODE_ID;
-    physdev_pci_device_t dev;
+    u32 done = 0;
 
     (void)v;
     if (!t->devs.p || !t->nodes.p)
         return -EINVAL;
-    for (u32 i = 0; i < t->num_devs; i++)
-        if (copy_from_guest(&dev, gva((u64)(t->devs.p + i)), sizeof(dev)) ||
-            copy_to_guest(gva((u64)(t->nodes.p + i)), &node, sizeof(node)))
+    while (done < t->num_devs && (done < PCI_BATCH || !preempt_pending())) {
+        physdev_pci_device_t dev;
+        u32 node;
+
+        if (copy_from_guest(&dev, gva((u64)(t->devs.p + done)), sizeof(dev)))
             return -EFAULT;
+        node = node_of(&dev);
+        if (copy_to_guest(gva((u64)(t->nodes.p + done)), &node, sizeof(node)))
+            return -EFAULT;
+        done++;
+    }
+    t->num_devs = done;
     return 0;
 }
 
@@ -117,16 +135,28 @@ long control_pool(struct vcpu *v, struct xen_sysctl *op) {
     }
 }
 
+/* 0: none. */
+static bool ratelimit_ok(u32 us) {
+    return !us || (us >= XEN_SYSCTL_SCHED_RATELIMIT_MIN && us <= XEN_SYSCTL_SCHED_RATELIMIT_MAX);
+}
+
 long control_scheduler_params(struct vcpu *v, struct xen_sysctl *op) {
     struct xen_sysctl_scheduler_op *s = &op->u.scheduler_op;
+    u32 *us = &s->u.sched_credit2.ratelimit_us;
 
     (void)v;
     if (s->cpupool_id)
         return -ESRCH;
     if (s->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
-    s->u.sched_credit2.ratelimit_us = SCHED_GRANULARITY / 1000;
-    return s->cmd == XEN_SYSCTL_SCHEDOP_getinfo ? 0 : -EOPNOTSUPP;
+    if (s->cmd == XEN_SYSCTL_SCHEDOP_putinfo && !ratelimit_ok(*us))
+        return -EINVAL;
+    if (s->cmd == XEN_SYSCTL_SCHEDOP_putinfo)
+        sched_set_granularity(*us * 1000ull);
+    else if (s->cmd != XEN_SYSCTL_SCHEDOP_getinfo)
+        return -EINVAL;
+    *us = (u32)(sched_granularity() / 1000);
+    return 0;
 }
 
 /* The log, in pieces. The index is the low half of a position that never wraps in practice. */
@@ -173,27 +203,13 @@ long control_debug_keys(struct vcpu *v, struct xen_sysctl *op) {
     return 0;
 }
 
-static u64 idle_time(void) {
-    u64 busy = 0;
-
-    for (struct domain *d = control_next_domain(0), *next; d; d = next) {
-        for (u32 i = 0; i < d->nr_vcpus; i++)
-            busy += sched_cpu_time(&d->vcpu[i]->sched, time_now());
-        next = control_next_domain(d->id + 1u);
-        domain_put(d);
-    }
-    busy /= nr_cpus;
-    return time_now() > busy ? time_now() - busy : 0;
-}
-
-/* Idleness is not counted for each CPU: all get the mean of it. */
 long control_cpu_info(struct vcpu *v, struct xen_sysctl *op) {
     struct xen_sysctl_getcpuinfo *g = &op->u.getcpuinfo;
     u32 n = MIN(g->max_cpus, nr_cpus);
 
     (void)v;
     for (u32 i = 0; i < n; i++) {
-        const xen_sysctl_cpuinfo_t info = {idle_time()};
+        const xen_sysctl_cpuinfo_t info = {sched_idle_time(i, time_now())};
 
         if (copy_to_guest(gva((u64)(g->info.p + i)), &info, sizeof(info)))
             return -EFAULT;

@@ -87,6 +87,7 @@ long control_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domct
 long control_ioport_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op);
 long control_shadow(struct vcpu *v, struct domain *d, struct xen_domctl *op);
 long control_virq_handler(struct vcpu *v, struct domain *d, struct xen_domctl *op);
+long control_subscribe(struct vcpu *v, struct domain *d, struct xen_domctl *op);
 long control_unsupported(struct vcpu *v, struct domain *d, struct xen_domctl *op);
 
 /* --- policy.c --- */

@@ -8,6 +8,8 @@
 
 #define KNOWN_FLAGS (XEN_DOMCTL_CDF_s3_integrity | XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)
 #define MAX_PAUSES 255
+#define MAX_MAPTRACK_FRAMES 1024 /* as Xen has it */
+#define MAPS_PER_MAPTRACK_FRAME 256
 
 static bool to_tell; /* atomic */
 
@@ -19,7 +21,8 @@ static bool grant_limits_ok(const struct xen_domctl_createdomain *c) {
 
     if (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || version < 1 || version > 2)
         return false;
-    return c->max_grant_frames != 0 && c->max_grant_frames <= GNTTAB_MAX_FRAMES;
+    return c->max_grant_frames != 0 && c->max_grant_frames <= GNTTAB_MAX_FRAMES &&
+           c->max_maptrack_frames <= MAX_MAPTRACK_FRAMES;
 }
 
 static long check_config(const struct xen_domctl_createdomain *c) {
@@ -41,6 +44,8 @@ static void discard(struct domain *d) {
 }
 
 static long set_up(struct domain *d, const struct xen_domctl_createdomain *c) {
+    long rc;
+
     d->control = heap_alloc(sizeof(*d->control));
     if (!d->control)
         return -ENOMEM;
@@ -52,7 +57,10 @@ static long set_up(struct domain *d, const struct xen_domctl_createdomain *c) {
     d->tool_pauses = 1;
     domain_pause(d);
     time_update_wallclock(d);
-    return gnttab_init(d, c->max_grant_frames < 0 ? GNTTAB_MAX_FRAMES : (u32)c->max_grant_frames);
+    rc = gnttab_init(d, c->max_grant_frames < 0 ? GNTTAB_MAX_FRAMES : (u32)c->max_grant_frames);
+    if (!rc && c->max_maptrack_frames >= 0)
+        gnttab_limit_maps(d, (u64)c->max_maptrack_frames * MAPS_PER_MAPTRACK_FRAME);
+    return rc;
 }
 
 /* Numbers up to DOMID_FIRST_RESERVED may be asked for by name. */

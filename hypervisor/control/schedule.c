@@ -8,7 +8,6 @@ u64 control_online_cpus(void) {
     return nr_cpus < 64 ? BIT(nr_cpus) - 1 : ~0ul;
 }
 
-/* Soft affinity is kept for the tools, and does not decide. */
 long control_set_affinity(struct vcpu *caller, struct domain *d, struct xen_domctl *op) {
     struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
     struct vcpu *v = control_vcpu(d, a->vcpu);
@@ -31,12 +30,12 @@ long control_set_affinity(struct vcpu *caller, struct domain *d, struct xen_domc
     if (a->flags & XEN_VCPUAFFINITY_HARD)
         sched_set_affinity(&v->sched, hard, time_now());
     if (a->flags & XEN_VCPUAFFINITY_SOFT)
-        v->soft_affinity = soft;
+        sched_set_soft_affinity(&v->sched, soft);
     hard = v->sched.affinity & control_online_cpus();
     if (a->flags & XEN_VCPUAFFINITY_HARD)
         rc = control_write_bitmap(&a->cpumap_hard, hard);
     if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
-        rc = control_write_bitmap(&a->cpumap_soft, v->soft_affinity & hard);
+        rc = control_write_bitmap(&a->cpumap_soft, v->sched.soft & hard);
     return rc;
 }
 
@@ -53,7 +52,7 @@ long control_get_affinity(struct vcpu *caller, struct domain *d, struct xen_domc
     if (a->flags & XEN_VCPUAFFINITY_HARD)
         rc = control_write_bitmap(&a->cpumap_hard, v->sched.affinity & control_online_cpus());
     if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
-        rc = control_write_bitmap(&a->cpumap_soft, v->soft_affinity & control_online_cpus());
+        rc = control_write_bitmap(&a->cpumap_soft, v->sched.soft & control_online_cpus());
     return rc;
 }
 

@@ -91,6 +91,13 @@ long control_virq_handler(struct vcpu *v, struct domain *d, struct xen_domctl *o
     return evtchn_set_global_handler(d, op->u.set_virq_handler.virq);
 }
 
+/* The port is the domain's own; what is wrong with it is found when it is used. */
+long control_subscribe(struct vcpu *v, struct domain *d, struct xen_domctl *op) {
+    (void)v;
+    WRITE_ONCE(d->suspend_port, op->u.subscribe.port);
+    return 0;
+}
+
 long control_unsupported(struct vcpu *v, struct domain *d, struct xen_domctl *op) {
     (void)v, (void)d, (void)op;
     return -EOPNOTSUPP;

@@ -9,6 +9,7 @@ static const struct {
     bool output; /* the structure goes back */
 } table[] = {
     [XEN_SYSCTL_readconsole] = {control_read_log, true},
+    [XEN_SYSCTL_tbuf_op] = {control_not_built, false},
     [XEN_SYSCTL_physinfo] = {control_physinfo, true},
     [XEN_SYSCTL_sched_id] = {control_sched_id, true},
     [XEN_SYSCTL_perfc_op] = {control_not_built, false},

@@ -30,6 +30,15 @@ bool device_known(struct pci_address a) {
     return find(a);
 }
 
+bool dom0_knows_device(const struct pci_address *a) {
+    bool known;
+
+    spin_lock(&pirq_lock);
+    known = find(*a);
+    spin_unlock(&pirq_lock);
+    return known;
+}
+
 /* Again is no mistake. */
 int device_add(struct pci_address a) {
     struct device *dev;

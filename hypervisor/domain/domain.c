@@ -153,6 +153,15 @@ static void stop_all(struct domain *d) {
             vcpu_pause_set(d->vcpu[i], VCPU_DOWN);
 }
 
+/* For tools that wait for it; the end itself is told by VIRQ_DOM_EXC. A guest says so by a hypercall: no lock is held.
+ */
+static void tell_of_suspend(struct domain *d, u8 code) {
+    u32 port = READ_ONCE(d->suspend_port);
+
+    if (port && code == SHUTDOWN_suspend && d->shutdown_code == SHUTDOWN_suspend)
+        (void)evtchn_send(d, port);
+}
+
 void domain_shutdown(struct domain *d, u8 code) {
     spin_lock(&d->lock);
     if (d->shut_down) {
@@ -166,6 +175,7 @@ void domain_shutdown(struct domain *d, u8 code) {
     if (d->control) {
         for (u32 i = 0; i < d->nr_vcpus; i++)
             vcpu_pause_set(d->vcpu[i], VCPU_SHUT_DOWN);
+        tell_of_suspend(d, code);
         control_domain_ended();
     } else {
         stop_all(d);

@@ -107,7 +107,6 @@ struct vcpu *vcpu_create(struct domain *d, u32 id) {
     v->info->evtchn_upcall_mask = 1;
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = time_now();
-    v->soft_affinity = SCHED_AFFINITY_ANY;
     sched_entity_init(&v->sched, d->weight, 0, SCHED_AFFINITY_ANY);
     time_vcpu_init(v);
     return v;

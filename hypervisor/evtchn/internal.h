@@ -25,7 +25,6 @@ int evtchn_bind_virq(struct domain *d, u32 virq, u32 vcpu, u32 *port);
 int evtchn_bind_ipi(struct domain *d, u32 vcpu, u32 *port);
 int evtchn_bind_pirq(struct domain *d, u32 pirq, u32 flags, u32 *port);
 int evtchn_bind_vcpu(struct domain *d, u32 port, u32 vcpu);
-int evtchn_send(struct domain *d, u32 port);
 int evtchn_unmask(struct domain *d, u32 port);
 int evtchn_get_status(struct domain *d, struct evtchn_status *s);
 

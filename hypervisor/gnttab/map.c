@@ -32,7 +32,7 @@ static void handle_free(struct gnttab *t, u32 handle) {
 static bool handles_add(struct gnttab *t) {
     u32 first = t->nr_map_chunks * GNTTAB_MAP_CHUNK;
     struct gnttab_map *chunk = NULL;
-    if (t->nr_map_chunks < GNTTAB_MAP_CHUNKS)
+    if (t->nr_map_chunks < t->max_map_chunks)
         chunk = heap_alloc(GNTTAB_MAP_CHUNK * sizeof(*chunk));
     if (!chunk)
         return false;

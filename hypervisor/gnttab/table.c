@@ -93,12 +93,19 @@ int gnttab_init(struct domain *d, u32 max_frames) {
     spin_init(&t->lock, LOCK_GNTTAB);
     t->max_frames = max_frames ? MIN(max_frames, (u32)GNTTAB_MAX_FRAMES) : GNTTAB_MAX_FRAMES;
     t->free_map = ~0u;
+    t->max_map_chunks = GNTTAB_MAP_CHUNKS;
     t->generation = __atomic_add_fetch(&last_generation, 1, __ATOMIC_SEQ_CST);
     int rc = gnttab_grow(d, 1);
     spin_lock(&find_lock);
     t->dead = rc;
     spin_unlock(&find_lock);
     return rc;
+}
+
+void gnttab_limit_maps(struct domain *d, u64 max) {
+    spin_lock(&d->gnttab.lock);
+    d->gnttab.max_map_chunks = (u32)MIN((max + GNTTAB_MAP_CHUNK - 1) / GNTTAB_MAP_CHUNK, (u64)GNTTAB_MAP_CHUNKS);
+    spin_unlock(&d->gnttab.lock);
 }
 
 /* Dead first: then nobody new begins to use the table, and those who do are on other CPUs and done soon. */

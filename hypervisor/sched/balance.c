@@ -58,19 +58,34 @@ bool sched_allows(const struct sched_entity *e, u32 cpu) {
     return allowed_cpus(e) >> cpu & 1;
 }
 
-/* An idle CPU, its own first, then the next after it; -1: none. */
-static int find_idle(const struct sched_entity *e) {
-    for (u32 i = 0; i < nr_cpus; i++) {
+static u64 better_cpus(const struct sched_entity *e) {
+    u64 allowed = allowed_cpus(e);
+    return e->soft & allowed ? e->soft & allowed : allowed;
+}
+
+bool sched_prefers(const struct sched_entity *e, u32 cpu) {
+    return better_cpus(e) >> cpu & 1;
+}
+
+static int find_idle_of(const struct sched_entity *e, u64 set) {
+    for (u32 i = 0; set && i < nr_cpus; i++) {
         u32 cpu = (READ_ONCE(e->cpu) + i) % nr_cpus;
-        if (sched_allows(e, cpu) && looks_idle(cpu))
+        if ((set >> cpu & 1) && looks_idle(cpu))
             return (int)cpu;
     }
     return -1;
 }
 
+/* An idle CPU, its own first, then the next after it, and better ones before all others; -1: none. */
+static int find_idle(const struct sched_entity *e) {
+    u64 better = better_cpus(e);
+    int idle = find_idle_of(e, better);
+    return idle >= 0 ? idle : find_idle_of(e, allowed_cpus(e) & ~better);
+}
+
 /* Without an idle CPU it stays where it was, unless it would be better off elsewhere even with its own weight there. */
 u32 balance_choose_cpu(const struct sched_entity *e) {
-    u64 allowed = allowed_cpus(e);
+    u64 allowed = better_cpus(e);
     int idle = find_idle(e);
     if (idle >= 0)
         return (u32)idle;
@@ -93,14 +108,19 @@ void balance_offer(const struct sched_entity *e) {
         cpu_request(cpus[idle], CPU_REQ_RESCHED);
 }
 
-/* Of what waits in q and may go to cpu, the entity that had least. */
+/* Of what waits in q and may go to cpu, the entity that had least, of those that would be better off there if any are.
+ */
 static struct sched_entity *find_movable(struct queue *q, u32 cpu) {
     struct sched_entity *e, *best = NULL;
+    bool best_prefers = false;
     list_for_each(e, &q->waiting, link) {
+        bool prefers = sched_prefers(e, cpu);
         if (__atomic_load_n(&e->on_cpu, __ATOMIC_ACQUIRE) || !sched_allows(e, cpu))
             continue;
-        if (!best || vtime_before(e->vruntime, best->vruntime))
+        if (!best || (prefers == best_prefers ? vtime_before(e->vruntime, best->vruntime) : prefers)) {
             best = e;
+            best_prefers = prefers;
+        }
     }
     return best;
 }
@@ -151,11 +171,13 @@ static int find_ahead(const struct queue *q, u64 now) {
     return best;
 }
 
-static bool worth_moving(struct queue *from, struct queue *to, const struct sched_entity *e) {
+/* To an idle CPU always. */
+static bool worth_moving(struct queue *from, u32 to_cpu, const struct sched_entity *e) {
+    struct queue *to = &queues[to_cpu];
     if (!to->load)
         return true;
     s64 owed = (s64)(queue_vtime(to) - e->vruntime);
-    return to->load < from->load && owed > (s64)virtual_ns(e, MOVE_THRESHOLD);
+    return to->load < from->load && owed > (s64)virtual_ns(e, MOVE_THRESHOLD) && sched_prefers(e, to_cpu);
 }
 
 void balance_push(u32 cpu, u64 now) {
@@ -169,7 +191,7 @@ void balance_push(u32 cpu, u64 now) {
     sched_lock_both(cpu, (u32)to);
     queue_charge(&queues[to], now);
     struct sched_entity *e = find_movable(q, (u32)to);
-    bool moves = e && worth_moving(q, &queues[to], e);
+    bool moves = e && worth_moving(q, (u32)to, e);
     if (moves)
         queue_move(q, &queues[to], (u32)to, e);
     sched_unlock_both(cpu, (u32)to);

@@ -27,6 +27,7 @@ struct queue {
     u64 vtime;      /* V when last computed */
     u64 charged_at; /* curr is charged up to here */
     u64 picked_at;  /* when curr became it */
+    u64 idle_ns;    /* without a curr, up to charged_at */
     u64 balanced_at;
 } __aligned(64);
 
@@ -34,6 +35,8 @@ struct queue *sched_queue(u32 cpu);
 /* Locks the queue an entity belongs to. */
 struct queue *sched_lock_entity(const struct sched_entity *e);
 bool sched_allows(const struct sched_entity *e, u32 cpu);
+/* Is it one of its better CPUs? */
+bool sched_prefers(const struct sched_entity *e, u32 cpu);
 void sched_lock_both(u32 a, u32 b);
 void sched_unlock_both(u32 a, u32 b);
 

@@ -15,8 +15,10 @@ void queue_charge(struct queue *q, u64 now) {
         return;
     u64 ns = now - q->charged_at;
     WRITE_ONCE(q->charged_at, now);
-    if (!e)
+    if (!e) {
+        q->idle_ns += ns;
         return;
+    }
     e->run_ns += ns;
     ns = MIN(ns, CHARGE_MAX);
     e->vruntime += virtual_ns(e, ns);

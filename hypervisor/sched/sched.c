@@ -6,6 +6,8 @@
 
 #define SLICE_MIN 50000ull /* ns: no timer sooner than this, whatever is left of a request or a cap */
 
+static u64 granularity = SCHED_GRANULARITY; /* atomic */
+
 static void request_resched(u32 cpu) {
     if (cpus[cpu])
         cpu_request(cpus[cpu], CPU_REQ_RESCHED);
@@ -61,6 +63,7 @@ void sched_entity_init(struct sched_entity *e, u32 weight, u32 cap, u64 affinity
         .weight = weight_in_range(weight),
         .cap = cap,
         .affinity = affinity,
+        .soft = SCHED_AFFINITY_ANY,
     };
     e->cap_left = sched_is_capped(e) ? (s64)cap_budget(e) : 0;
     list_init(&e->link);
@@ -198,11 +201,42 @@ void sched_set_affinity(struct sched_entity *e, u64 affinity, u64 now) {
         wake(e, SCHED_SLICE, now);
 }
 
+void sched_set_soft_affinity(struct sched_entity *e, u64 soft) {
+    struct queue *q = sched_lock_entity(e);
+    e->soft = soft;
+    spin_unlock(&q->lock);
+}
+
+void sched_set_granularity(u64 ns) {
+    WRITE_ONCE(granularity, ns);
+}
+
+u64 sched_granularity(void) {
+    return READ_ONCE(granularity);
+}
+
+/* --- times --- */
+
 u64 sched_cpu_time(struct sched_entity *e, u64 now) {
     struct queue *q = sched_lock_entity(e);
     u64 ns = e->run_ns;
     if (q->curr == e && now > q->charged_at)
         ns += now - q->charged_at;
+    spin_unlock(&q->lock);
+    return ns;
+}
+
+u64 sched_peek_cpu_time(const struct sched_entity *e, u64 now) {
+    const struct queue *q = sched_queue(READ_ONCE(e->cpu));
+    u64 at = READ_ONCE(q->charged_at), ns = READ_ONCE(e->run_ns);
+    return READ_ONCE(q->curr) == e && now > at ? ns + (now - at) : ns;
+}
+
+u64 sched_idle_time(u32 cpu, u64 now) {
+    struct queue *q = sched_queue(cpu);
+    spin_lock(&q->lock);
+    queue_charge(q, now);
+    u64 ns = q->idle_ns;
     spin_unlock(&q->lock);
     return ns;
 }
@@ -225,7 +259,7 @@ static void settle_current(struct queue *q, u32 cpu, u64 now) {
 }
 
 static bool in_first_moment(const struct queue *q, u64 now) {
-    return now - q->picked_at < SCHED_GRANULARITY;
+    return now - q->picked_at < sched_granularity();
 }
 
 /* curr's request is done: the next one is an ordinary one. It goes on only if it is not overdrawn. */
@@ -275,7 +309,7 @@ static u64 request_left(struct queue *q, u64 now) {
     s64 rest = (s64)(curr->deadline - curr->vruntime);
     u64 ns = rest > 0 ? ((u64)rest * curr->weight >> VIRTUAL_SHIFT) + 1 : 0;
     if (best && queue_precedes(best, curr) && in_first_moment(q, now))
-        ns = MIN(ns, q->picked_at + SCHED_GRANULARITY - now);
+        ns = MIN(ns, q->picked_at + sched_granularity() - now);
     return ns;
 }
 

@@ -310,6 +310,21 @@ static void entries_of_another_kind(void **state) {
     host_domain_free(third);
 }
 
+/* As many as the domain is allowed, in chunks; those it has stay. */
+static void handles_are_limited(void **state) {
+    u64 at = page_to_mfn(own).n << PAGE_SHIFT;
+    struct gnttab_map_grant_ref m;
+    (void)state;
+    gnttab_limit_maps(user, 0);
+    assert_int_equal(map(8, GNTMAP_device_map | GNTMAP_readonly, at).status, GNTST_no_space);
+    gnttab_limit_maps(user, GNTTAB_MAP_CHUNK + 1);
+    for (u32 i = 0; i < 2 * GNTTAB_MAP_CHUNK; i++) {
+        m = map(8, GNTMAP_device_map | GNTMAP_readonly, at);
+        assert_int_equal(m.status, GNTST_okay);
+    }
+    assert_int_equal(map(8, GNTMAP_device_map | GNTMAP_readonly, at).status, GNTST_no_space);
+}
+
 /* There is an end to handles; and each that a failing call reserved, or whose hold it took, is free again. */
 static void handles_have_an_end(void **state) {
     u64 bad = page_to_mfn(own).n << PAGE_SHIFT;
@@ -384,6 +399,7 @@ int main(void) {
                                        T(preempted),
                                        T(no_entries_to_map_to),
                                        T(entries_of_another_kind),
+                                       T(handles_are_limited),
                                        T(handles_have_an_end),
                                        T(copies_stay_in_their_pages)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ long sysctl(uint32_t cmd);
 struct xen_domctl_createdomain *plain_domain(unsigned vcpus);
 /* Made, paused, with its vCPUs and room for so many pages; panics if that is refused. */
 domid_t make_domain(unsigned vcpus, unsigned long max_pages);
+domid_t make_domain_without_maps(unsigned vcpus, unsigned long max_pages);
 long destroy_domain(domid_t id);
 /* False: there is no such domain any more. */
 bool get_info(domid_t id, struct xen_domctl_getdomaininfo *info);

@@ -2,7 +2,7 @@
 /* What the tools are told of the machine. */
 #include "control.h"
 
-static void check_pools(void), check_topology(void), check_log(void), check_other_sysctls(void);
+static void check_pools(void), check_topology(void), check_devices(void), check_log(void), check_other_sysctls(void);
 
 void check_host(void) {
     struct xen_sysctl_physinfo *p = &sop.u.physinfo;
@@ -26,6 +26,7 @@ void check_host(void) {
     test_equal("host.sched_id.credit2", sop.u.sched_id.sched_id, XEN_SCHEDULER_CREDIT2);
     check_pools();
     check_topology();
+    check_devices();
     check_log();
     check_other_sysctls();
 }
@@ -45,6 +46,23 @@ static struct xen_sysctl_cpupool_op *pool(unsigned cmd, uint8_t *map, unsigned b
     p->cpumap.nr_bits = bits;
     set_xen_guest_handle(p->cpumap.bitmap, map);
     return p;
+}
+
+static long set_ratelimit(uint32_t us) {
+    sclean()->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+    sop.u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_putinfo;
+    sop.u.scheduler_op.u.sched_credit2.ratelimit_us = us;
+    return sysctl(XEN_SYSCTL_scheduler_op);
+}
+
+static void check_ratelimit(uint32_t before) {
+    test_equal("host.ratelimit_short", set_ratelimit(XEN_SYSCTL_SCHED_RATELIMIT_MIN - 1), -XEN_EINVAL);
+    test_equal("host.ratelimit_long", set_ratelimit(XEN_SYSCTL_SCHED_RATELIMIT_MAX + 1), -XEN_EINVAL);
+    test_equal("host.ratelimit", set_ratelimit(700), 0);
+    test_equal("host.ratelimit.now", sop.u.scheduler_op.u.sched_credit2.ratelimit_us, 700);
+    test_equal("host.ratelimit_back", set_ratelimit(before), 0);
+    sop.u.scheduler_op.cmd = 2;
+    test_equal("host.ratelimit_other", sysctl(XEN_SYSCTL_scheduler_op), -XEN_EINVAL);
 }
 
 static void check_pools(void) {
@@ -70,7 +88,34 @@ static void check_pools(void) {
     sclean()->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
     sop.u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_getinfo;
     test_equal("host.scheduler", sysctl(XEN_SYSCTL_scheduler_op), 0);
-    printf("INFO ratelimit %u\n", sop.u.scheduler_op.u.sched_credit2.ratelimit_us);
+    check_ratelimit(sop.u.scheduler_op.u.sched_credit2.ratelimit_us);
+}
+
+#define NR_DEVICES 300
+
+/* It is told of two; then it is asked about all of two buses, in as many calls as it takes. */
+static void check_devices(void) {
+    static physdev_pci_device_t dev[NR_DEVICES];
+    static uint32_t node[NR_DEVICES];
+    struct physdev_pci_device_add add = {.devfn = 0}, other = {.bus = 1, .devfn = 43};
+    unsigned done = 0, calls = 0;
+    long rc = hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_pci_device_add, &add);
+
+    test_equal("host.device_told", rc, 0);
+    test_equal("host.device_told_of_other", hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_pci_device_add, &other), 0);
+    for (unsigned i = 0; i < NR_DEVICES; i++)
+        dev[i] = (physdev_pci_device_t){.bus = i >> 8, .devfn = i & 0xff};
+    while (!rc && done < NR_DEVICES && calls++ < NR_DEVICES) {
+        sclean()->u.pcitopoinfo.num_devs = NR_DEVICES - done;
+        set_xen_guest_handle(sop.u.pcitopoinfo.devs, dev + done);
+        set_xen_guest_handle(sop.u.pcitopoinfo.nodes, node + done);
+        rc = sysctl(XEN_SYSCTL_pcitopoinfo);
+        done += sop.u.pcitopoinfo.num_devs;
+    }
+    test_check("host.devices", !rc && done == NR_DEVICES, "%ld after %u", rc, done);
+    test_equal("host.devices.bridge", node[0], XEN_INVALID_NODE_ID);
+    test_equal("host.devices.unknown", node[1], XEN_INVALID_DEV);
+    test_equal("host.devices.last", node[299], XEN_INVALID_NODE_ID);
 }
 
 static void check_topology(void) {
@@ -127,11 +172,16 @@ static void refused(const char *name, uint32_t cmd, long expected) {
 
 static void check_other_sysctls(void) {
     static struct xen_sysctl_cpuinfo info[4];
+    uint64_t before;
 
     sclean()->u.getcpuinfo.max_cpus = 4;
     set_xen_guest_handle(sop.u.getcpuinfo.info, info);
     test_equal("host.cpuinfo", sysctl(XEN_SYSCTL_getcpuinfo), 0);
     test_equal("host.cpuinfo.count", sop.u.getcpuinfo.nr_cpus, 2);
+    before = info[0].idletime + info[1].idletime;
+    clock_sleep(20 * MILLISECOND);
+    test_equal("host.cpuinfo_later", sysctl(XEN_SYSCTL_getcpuinfo), 0);
+    test_check("host.cpuinfo_later.idle", info[0].idletime + info[1].idletime > before, "%lu", before);
     sclean()->u.availheap.node = -1;
     test_equal("host.available", sysctl(XEN_SYSCTL_availheap), 0);
     test_check("host.available.bytes", sop.u.availheap.avail_bytes > 0, "none");
@@ -139,6 +189,8 @@ static void check_other_sysctls(void) {
     test_equal("host.levelling", sysctl(XEN_SYSCTL_get_cpu_levelling_caps), 0);
     printf("INFO levelling %x\n", sop.u.cpu_levelling_caps.caps);
     refused("host.perfc", XEN_SYSCTL_perfc_op, -XEN_ENOSYS);
+    sclean();
+    printf("INFO trace buffers %ld\n", sysctl(XEN_SYSCTL_tbuf_op));
     refused("host.lockprof", XEN_SYSCTL_lockprof_op, -XEN_ENOSYS);
     refused("host.coverage", XEN_SYSCTL_coverage_op, -XEN_EOPNOTSUPP);
     refused("host.pmstat", XEN_SYSCTL_get_pmstat, -XEN_ENODEV);

@@ -58,6 +58,8 @@ static void check_bad_config(void) {
     refused("create.grant_opts", -XEN_EINVAL);
     plain_domain(1)->max_grant_frames = 1 << 20;
     refused("create.grant_frames", -XEN_EINVAL);
+    plain_domain(1)->max_maptrack_frames = 1 << 20;
+    refused("create.maptrack_frames", -XEN_EINVAL);
     plain_domain(1)->arch.emulation_flags = 1U << 30;
     refused("create.emulation", -XEN_EINVAL);
     plain_domain(1)->arch.emulation_flags = XEN_X86_EMU_LAPIC;

@@ -37,11 +37,11 @@ struct xen_domctl_createdomain *plain_domain(unsigned vcpus) {
     return create;
 }
 
-domid_t make_domain(unsigned vcpus, unsigned long max_pages) {
+static domid_t make(unsigned vcpus, unsigned long max_pages, int max_maptrack_frames) {
     domid_t id;
     long rc;
 
-    plain_domain(vcpus);
+    plain_domain(vcpus)->max_maptrack_frames = max_maptrack_frames;
     rc = domctl(XEN_DOMCTL_createdomain, 0);
     if (rc)
         panic("createdomain: %ld", rc);
@@ -55,6 +55,14 @@ domid_t make_domain(unsigned vcpus, unsigned long max_pages) {
     if (rc)
         panic("max_mem: %ld", rc);
     return id;
+}
+
+domid_t make_domain(unsigned vcpus, unsigned long max_pages) {
+    return make(vcpus, max_pages, -1);
+}
+
+domid_t make_domain_without_maps(unsigned vcpus, unsigned long max_pages) {
+    return make(vcpus, max_pages, 0);
 }
 
 long destroy_domain(domid_t id) {

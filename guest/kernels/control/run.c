@@ -14,14 +14,12 @@
 enum { CODE, WORDS, L4, L3, L2, L1, STACK, SPARE, NR_PAGES };
 
 struct words {
-    uint64_t count, command;
-    union {
-        struct sched_shutdown shutdown;
-        struct sched_remote_shutdown remote;
-        uint64_t word;
-    } argument;
-    uint64_t result;
+    uint64_t count, go_on, call, arg[3], result;
+    struct sched_shutdown reason;
+    struct sched_remote_shutdown remote;
+    struct gnttab_map_grant_ref map;
 };
+#define WORDS_VA(member) (BASE + WORDS * PAGE_SIZE + offsetof(struct words, member))
 
 extern const uint8_t guest_code[], guest_code_end[];
 
@@ -95,7 +93,7 @@ static void start_context(void) {
 static long live(unsigned steps) {
     long rc = 0;
 
-    id = make_domain(1, NR_PAGES);
+    id = make_domain_without_maps(1, NR_PAGES);
     if (!rc && steps > 0)
         rc = populate();
     for (unsigned i = 0; !rc && steps > 1 && i < NR_PAGES; i++)
@@ -153,9 +151,25 @@ static void wait_for_end(const char *name, unsigned reason) {
                "%lu pages, flags %x", info.tot_pages, info.flags);
 }
 
+static void call(uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
+    words->call = number;
+    words->arg[0] = a;
+    words->arg[1] = b;
+    words->arg[2] = c;
+    words->go_on = 1;
+}
+
 static void end_with(unsigned reason) {
-    words->argument.shutdown.reason = reason;
-    words->command = SCHEDOP_shutdown;
+    words->reason.reason = reason;
+    call(__HYPERVISOR_sched_op, SCHEDOP_shutdown, WORDS_VA(reason), 0x5a5a); /* the last for the tools to find */
+}
+
+static uint64_t result_of(uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
+    words->result = 1;
+    call(number, a, b, c);
+    for (unsigned i = 0; i < LIMIT && words->go_on; i++)
+        clock_sleep(MILLISECOND);
+    return words->result;
 }
 
 /* What a toolstack may do to a domain, that domain may not do to itself or to us. */
@@ -164,15 +178,23 @@ static void check_no_toolstack(void) {
     struct xen_domctl_getdomaininfo info = {0};
 
     for (unsigned i = 0; i <= ARRAY_SIZE(targets); i++) {
-        words->argument.remote = (struct sched_remote_shutdown){i ? targets[i - 1] : id, SHUTDOWN_reboot};
-        words->result = 1;
-        words->command = SCHEDOP_remote_shutdown;
-        for (unsigned n = 0; n < LIMIT && words->command; n++)
-            clock_sleep(MILLISECOND);
-        test_check("run.no_toolstack", words->result == (uint64_t)-XEN_EPERM || words->result == (uint64_t)-XEN_ESRCH,
-                   "%ld", (long)words->result);
+        uint64_t rc;
+
+        words->remote = (struct sched_remote_shutdown){i ? targets[i - 1] : id, SHUTDOWN_reboot};
+        rc = result_of(__HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, WORDS_VA(remote), 0);
+        test_check("run.no_toolstack", rc == (uint64_t)-XEN_EPERM || rc == (uint64_t)-XEN_ESRCH, "%ld", (long)rc);
     }
     test_check("run.no_toolstack_alive", get_info(id, &info) && !(info.flags & XEN_DOMINF_shutdown), "%x", info.flags);
+}
+
+/* It was made without any room for mappings of others' frames. */
+static void check_maps(void) {
+    uint64_t rc;
+
+    words->map = (struct gnttab_map_grant_ref){.dom = 0, .ref = 100, .flags = GNTMAP_device_map, .status = 1};
+    rc = result_of(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, WORDS_VA(map), 1);
+    test_equal("run.map", (long)rc, 0);
+    test_equal("run.map.no_room", words->map.status, GNTST_no_space);
 }
 
 static void check_paused(void) {
@@ -205,16 +227,43 @@ static void check_context(void) {
     test_check("run.goes_on_still", counts(), "it does not");
 }
 
+static volatile unsigned suspended;
+
+static void on_suspend(unsigned port) {
+    (void)port;
+    suspended++;
+}
+
+/* A port of the domain's to us, which it is to send to when it suspends. */
+static long subscribe(void) {
+    struct evtchn_alloc_unbound unbound = {.dom = id, .remote_dom = DOMID_SELF};
+    long port = hv_event_channel_op(EVTCHNOP_alloc_unbound, &unbound);
+
+    port = port ? port : event_bind_interdomain(id, unbound.port);
+    test_check("run.suspend_port", port > 0, "%ld", port);
+    event_set_handler((unsigned)port, on_suspend);
+    event_unmask((unsigned)port);
+    clock_sleep(MILLISECOND);
+    suspended = 0; /* binding is an event as well */
+    clean()->u.subscribe.port = unbound.port;
+    test_equal("run.subscribe", domctl(XEN_DOMCTL_subscribe, id), 0);
+    return port;
+}
+
 /* As tools suspend a domain, and find that it can't be moved after all. */
 static void check_suspend(void) {
+    long port = subscribe();
+
     end_with(SHUTDOWN_suspend);
     wait_for_end("run.suspended", SHUTDOWN_suspend);
+    test_check("run.suspended.told", suspended == 1, "%u", suspended);
+    event_close((unsigned)port);
     test_equal("run.suspended.context", with_context(XEN_DOMCTL_getvcpucontext), 0);
     test_equal("run.suspended.rdx", (long)context.user_regs.rdx, 0x5a5a);
     test_equal("run.suspended.rax", (long)context.user_regs.rax, 0);
     context.user_regs.rax = 1;
     test_equal("run.suspended.set", with_context(XEN_DOMCTL_setvcpucontext), 0);
-    words->command = 0;
+    words->go_on = 0;
     clean();
     test_equal("run.resume", domctl(XEN_DOMCTL_resumedomain, id), 0);
     test_check("run.resumed", counts(), "it does not go on");
@@ -266,6 +315,7 @@ void check_run(void) {
         check_paused();
         check_no_toolstack();
         check_context();
+        check_maps();
         check_suspend();
         check_end();
     }

@@ -13,6 +13,7 @@
 #include <pv/types.h>
 
 struct domain;
+struct pci_address;
 struct vcpu;
 
 /* Once, before the control domain is built. */
@@ -29,6 +30,9 @@ long dom0_machine_memory_map(struct vcpu *v, gva_t at);
 /* An interrupt of a device came to this CPU by this vector; false: it is nobody's. The EOI of the local APIC is the
  * caller's. No locks held. */
 bool dom0_interrupt(u32 vector);
+
+/* Has the control domain told of a device there? No locks held. */
+bool dom0_knows_device(const struct pci_address *a);
 
 /* --- I/O ports --- */
 /* True unless each byte of the access is for the machine itself to answer. Whatever is not forbidden may be let through

@@ -112,8 +112,7 @@ struct vcpu {
     u64 periodic_ns;
     u64 runstate_area; /* guest virtual address, 0: none */
     struct vcpu_runstate_info runstate;
-    gva_t time_area;   /* secondary vcpu_time_info, 0: none */
-    u64 soft_affinity; /* kept for tools */
+    gva_t time_area; /* secondary vcpu_time_info, 0: none */
     u64 count[NR_COUNTERS];
     bool tsc_stamped;
 
@@ -144,6 +143,7 @@ struct domain {
     u32 tool_pauses;                     /* those by pausedomain; lock: the control lock, as for the next two */
     bool held_still;                     /* paused by a control operation that waits for its vCPUs */
     bool debugged;                       /* told by a tool, for others to know */
+    u32 suspend_port;                    /* its event says that it has suspended; 0: nobody wants to know */
     u16 weight, cap;                     /* of each vCPU, of all in percent of a CPU; 0: no cap */
     u8 tsc_mode;
     u32 tsc_incarnation;

@@ -99,6 +99,8 @@ long evtchn_op(struct vcpu *v, u32 cmd, void *arg);
 int evtchn_alloc_unbound(struct domain *d, domid_t remote, u32 *port);
 int evtchn_bind_interdomain(struct domain *d, struct domain *remote, u32 remote_port, u32 *port);
 int evtchn_close(struct domain *d, u32 port);
+/* As if d had asked for it. */
+int evtchn_send(struct domain *d, u32 port);
 /* All but HOST ports. */
 void evtchn_reset(struct domain *d);
 /* A port of d whose sends call fn, with no lock held, on the sender's CPU. The guest may close it. */

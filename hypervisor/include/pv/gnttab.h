@@ -46,10 +46,13 @@ struct gnttab {
     struct gnttab_active *active[GNTTAB_MAX_FRAMES]; /* uses of each entry, 512 a frame */
     struct gnttab_map *map[GNTTAB_MAP_CHUNKS];       /* this domain's mappings of others' frames, by handle */
     u32 nr_map_chunks, free_map;                     /* free handles are linked; ~0: none */
+    u32 max_map_chunks;
 };
 
 /* With one frame of entries, if there is memory for it. max_frames 0: GNTTAB_MAX_FRAMES. */
 int gnttab_init(struct domain *d, u32 max_frames);
+/* At most so many mappings of others' frames at once from now on, rounded up to a chunk of them. */
+void gnttab_limit_maps(struct domain *d, u64 max);
 /* Ends all uses by and of this domain, whose vCPUs do not run any more. May be called again, and for a domain whose
  * init never ran. */
 void gnttab_destroy(struct domain *d);

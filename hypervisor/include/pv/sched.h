@@ -34,7 +34,7 @@
 #define SCHED_NO_SLICE UINT64_MAX
 #define SCHED_SLICE 5000000ull       /* ns: the request of an entity that goes on running */
 #define SCHED_WAKE_SLICE 500000ull   /* ns: the first request after a wake-up */
-#define SCHED_GRANULARITY 250000ull  /* ns: what a picked entity gets before another may preempt it */
+#define SCHED_GRANULARITY 250000ull  /* ns: what a picked entity gets before another may preempt it, unless set */
 #define SCHED_CAP_WINDOW 20000000ull /* ns: a cap holds over each such window */
 
 enum sched_state { SCHED_SLEEPING, SCHED_QUEUED, SCHED_RUNNING, SCHED_PARKED, SCHED_HOMELESS, SCHED_GONE };
@@ -46,6 +46,7 @@ struct sched_entity {
     u32 weight;   /* 1 .. SCHED_WEIGHT_MAX */
     u32 cap;      /* percent of one CPU, 0 or >= 100: none */
     u64 affinity; /* CPUs it may run on */
+    u64 soft;     /* those of them it had better run on; none: all are alike */
     bool on_cpu;  /* its context is in a CPU; atomic */
     bool yielded; /* passes over its turn once */
     bool boosted; /* woke up owing nothing: goes first until its request is done */
@@ -60,7 +61,8 @@ struct sched_entity {
 /* Once, before anything else here. */
 void sched_init(void);
 
-/* Sleeping, with run time 0. Weight and affinity are brought into range (an affinity without any CPU counts as any). */
+/* Sleeping, with run time 0, at home anywhere. Weight and affinity are brought into range (an affinity without any CPU
+ * counts as any). */
 void sched_entity_init(struct sched_entity *e, u32 weight, u32 cap, u64 affinity);
 /* Takes it out for good; calls on it have no effect from now on. False: a CPU still holds its context; that CPU was
  * asked to reschedule; call again until true before freeing it. */
@@ -70,6 +72,8 @@ void sched_set_weight(struct sched_entity *e, u32 weight, u64 now);
 void sched_set_cap(struct sched_entity *e, u32 cap, u64 now);
 /* Moves it when it sits on a CPU outside; if it runs there, that CPU is asked to reschedule. */
 void sched_set_affinity(struct sched_entity *e, u64 affinity, u64 now);
+/* Takes effect when a CPU is chosen for it next. A CPU outside still takes it rather than be idle. */
+void sched_set_soft_affinity(struct sched_entity *e, u64 soft);
 
 /* Idempotent. wake: an idle CPU is preferred, its own one first. sleep: if it runs, its CPU is asked to reschedule. */
 void sched_wake(struct sched_entity *e, u64 now);
@@ -88,7 +92,14 @@ void sched_yield_entity(struct sched_entity *e, u64 now);
 struct sched_entity *sched_pick(u32 cpu, u64 now, u64 *slice_end);
 void sched_switched_out(struct sched_entity *e, u64 now);
 
-/* ns run so far, the current stretch included. */
+/* ns run so far, the current stretch included. peek: without a lock, for reports; it may be a moment off. */
 u64 sched_cpu_time(struct sched_entity *e, u64 now);
+u64 sched_peek_cpu_time(const struct sched_entity *e, u64 now);
+/* ns a CPU had nothing to run. */
+u64 sched_idle_time(u32 cpu, u64 now);
+
+/* What a picked entity gets before another may preempt it, on all CPUs, from their next choice on. */
+void sched_set_granularity(u64 ns);
+u64 sched_granularity(void);
 
 #endif
