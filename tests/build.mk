@@ -44,7 +44,7 @@ check-peer: packages all tools guests
 
 .PHONY: check-dom0 check-dom0-long dom0-image
 dom0-image: packages tools
-	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) guest-images/dom0/make-image
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) guest-images/dom0/make-image $(DOM0_IMAGES)
 
 # The stock tools in a Debian dom0: the short scenario. check-dom0-long, not part of check: all of them. HYPERVISOR=both compares with the
 # peer, HYPERVISOR=xen is the peer alone.
@@ -52,7 +52,8 @@ DOM0_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0
 check-dom0: packages all dom0-image
 	@$(DOM0_TESTS) -m "not long"
 
-check-dom0-long: packages all dom0-image
+check-dom0-long: DOM0_IMAGES = disk large
+check-dom0-long: packages all guests dom0-image
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 	@$(DOM0_TESTS) $(if $(SCENARIO),-k "$(SCENARIO)")
 

@@ -35,14 +35,14 @@ class Host:
     one's own GRUB boots it, and it is changed."""
 
     def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None, machine="q35",
-                 initrd=None, accel="tcg,thread=multi"):
+                 initrd=None, accel="tcg,thread=multi", image="disk"):
         common = {"cpu": "qemu64", "smp": smp, "memory": memory, "machine": machine, "accel": accel}
         if disk:
             self.machine = qemu.Machine(log, kernel=False, extra=[*drive(disk, snapshot=False), *extra], **common)
             return
         modules = [f"{qemu.CACHE / f'vmlinux-{kernel}'} console=hvc0 root=/dev/vda1 quiet {words}".strip(), initrd or DOM0 / f"initrd-{kernel}"]
         self.machine = qemu.Machine(log, modules, append=f"dom0_mem={DOM0_MEMORY} {append}", kernel=HYPERVISORS[hypervisor],
-                                    extra=[*drive(DOM0 / "disk.img"), *extra], **common)
+                                    extra=[*drive(DOM0 / f"{image}.img"), *extra], **common)
 
     def wait_ready(self, who="dom0"):
         """Waits for the root shell; returns the line that was printed before."""

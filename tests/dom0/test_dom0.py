@@ -4,6 +4,7 @@ compares what the steps printed with what they print there."""
 import os
 import subprocess
 
+import pexpect
 import pytest
 import qemu
 import scenarios
@@ -11,19 +12,11 @@ from host import drive
 
 HYPERVISORS = {"paravane": ["paravane"], "xen": ["xen"], "both": ["paravane", "xen"]}
 # One machine each, and dom0's kernel in it.
-RUNS = [("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1"), ("cycles", "6.1")]
-# A second disk with a kernel for the guest.
-EXTRA = {"rogue": drive(qemu.GUESTS / "rogue.elf")}
+RUNS = [("libvirt", "6.1"), ("qcow2", "6.1"), ("store", "6.12"), ("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1"), ("cycles", "6.1")]
+# What else the machine is: for the rogue, a second disk with a kernel for the guest.
+OPTIONS = {"rogue": {"extra": drive(qemu.GUESTS / "rogue.elf")}, "libvirt": {"image": "large"}, "qcow2": {"image": "large"},
+           "store": {"words": "paravane.xenstored=xenstored"}}
 QUICK = {"commands"}
-
-
-def differences(here, there):
-    """Lines for the eye: steps whose outputs differ, of those that CAVEATS.md does not explain."""
-    lines = []
-    for name in here:
-        if scenarios.explained(name, here[name]) != scenarios.explained(name, there[name]):
-            lines += [f"{name}: here:", here[name], f"{name}: on the peer:", there[name]]
-    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("scenario, kernel", [pytest.param(s, k, id=s, marks=() if s in QUICK else pytest.mark.long) for s, k in RUNS])
@@ -31,19 +24,67 @@ def test_scenario(dom0, request, scenario, kernel):
     wanted = HYPERVISORS[request.config.getoption("--hypervisor")]
     outputs = []
     for hypervisor in wanted:
-        host = dom0(hypervisor, kernel=kernel, extra=EXTRA.get(scenario, ()))
+        host = dom0(hypervisor, kernel=kernel, **OPTIONS.get(scenario, {}))
         outputs.append(scenarios.run(host, scenarios.SCENARIOS[scenario]))
         host.kill()
     if len(outputs) == 2:
-        found = differences(*outputs)
+        found = scenarios.differences(*outputs, scenarios.read_table())
         assert not found, found
+
+
+def test_differences():
+    """The comparison itself: a line that differs, a row that explains it, a row that explains nothing."""
+    row = ("info", "extra", "a version")
+    assert scenarios.read_table(f"{scenarios.HEADING}\n| a |\n| `info` | `extra` | a version |\n\n## other\n| `x` | `y` | z |\n") == [row]
+    assert not scenarios.differences({"info": "a\nb"}, {"info": "a\nb"}, [])
+    assert "on the peer" in scenarios.differences({"info": "a\nextra 1"}, {"info": "a\nextra 2"}, [])
+    assert not scenarios.differences({"info": "a\nextra 1"}, {"info": "a\nextra 2"}, [row])
+    assert "no longer differs" in scenarios.differences({"info": "extra"}, {"info": "extra"}, [row])
+
+
+RUN = qemu.ROOT / "scripts" / "run"
+
+
+def environment():
+    return dict(os.environ, BUILD=str(qemu.BUILD), PARAVANE_CACHE=str(qemu.CACHE), TIMEOUT="840", MEMORY="2048")
 
 
 def test_run():
     """`make run` as a user without a terminal sees it: two guests with disks and networks, and the status is 0."""
-    environment = dict(os.environ, BUILD=str(qemu.BUILD), PARAVANE_CACHE=str(qemu.CACHE), TIMEOUT="840", MEMORY="2048")
-    result = subprocess.run([qemu.ROOT / "scripts" / "run", "--dom0"], env=environment, stdin=subprocess.DEVNULL, text=True,
+    result = subprocess.run([RUN, "--dom0"], env=environment(), stdin=subprocess.DEVNULL, text=True,
                             capture_output=True, timeout=960, check=False)
     assert result.returncode == 0, result.stderr + "\n".join(result.stdout.splitlines()[-40:])
     assert "This page comes from the guest that GRUB started." in result.stdout
     assert "DEMO: all was shown" in result.stdout
+
+
+@pytest.mark.long
+def test_run_on_a_terminal():
+    """`make run` as a user sees it: after the demonstration, dom0's shell with the keys of a terminal, consoles of guests, and an end."""
+    prompt, log = r"root@dom0:[^\r\n]*# ", qemu.BUILD / "dom0" / "terminal.log"
+    with open(log, "w", encoding="utf-8") as seen:
+        run = pexpect.spawn(str(RUN), ["--dom0"], env=environment(), timeout=120, encoding="utf-8", codec_errors="replace",
+                            dimensions=(40, 150), logfile=seen)
+        try:
+            run.expect("DEMO: all was shown", timeout=900)
+            run.expect(prompt)
+            run.sendline("cat > /dev/null; echo status $?")
+            run.expect("status [$]")
+            run.send("\x03")
+            run.expect(prompt)
+            run.sendline("xl console grub")
+            run.sendline("hostname; echo in $((40 + 2))")
+            run.expect(r"grub\s+in 42\s")
+            run.send("\x1d\x1d")
+            run.expect(prompt)
+            run.send("\x1d?")
+            run.expect("Ctrl-\\], then:")
+            run.sendline("xl list | grep -c -E '^(debian|grub) '")
+            run.expect(r"\s2\s")
+            run.sendline("poweroff")
+            run.expect(pexpect.EOF, timeout=300)
+        except (pexpect.EOF, pexpect.TIMEOUT) as problem:
+            raise AssertionError(f"{problem.__class__.__name__}; {log} has all; the end:\n{log.read_text()[-2000:]}") from None
+        finally:
+            run.close(force=True)
+    assert run.exitstatus == 0
