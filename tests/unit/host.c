@@ -272,6 +272,9 @@ WEAK u32 control_memory_map(const struct domain *d, const struct memory_range **
     return 0;
 }
 
+WEAK void domain_print_vcpus(const struct domain *d) {
+    (void)d;
+}
 WEAK void domain_crash(struct domain *d, const char *fmt, ...) {
     (void)fmt;
     d->dying = true;
