@@ -355,6 +355,7 @@ STORE = [
     *create("small"),
     Step("rename in C's store", "xl rename small other && xl list other | sed 1d && xl rename other small", must=(r"^other ",), hide=LIST),
     Step("watches and transactions", "xl mem-set small 88 && until-true 60 'xl list small | grep -qE \"^small +[0-9]+ +88 \"' && echo less", must=("^less$",)),
+    quiet("all memory again", "xl mem-set small 96 && until-true 60 'xl list small | grep -qE \"^small +[0-9]+ +96 \"'"),
     quiet("reboot in C's store", f": > {log('small')}; xl reboot small"),
     says("small", "READY", "small is up again in C's store"),
     quiet("shutdown in C's store", "xl shutdown -w small", 180),
