@@ -12,6 +12,7 @@ bool probe_enter(struct probe *p, void (*fn)(void *), void *arg);
 void trap_dispatch(struct regs *regs);
 
 #define LAST_EXCEPTION 19
+#define MAX_RECOVERIES 16 /* an NMI may come in between; many mean that the way back is not there */
 
 static trap_handler_t *handlers[TRAP_COUNT];
 static struct trap_info table[LAST_EXCEPTION + 4];
@@ -79,7 +80,7 @@ void trap_dispatch(struct regs *regs) {
     }
     if (handlers[regs->vector] && handlers[regs->vector](regs))
         return;
-    if (p) {
+    if (p && p->recoveries++ < MAX_RECOVERIES) {
         probe_recover(p, regs);
         return;
     }
@@ -95,6 +96,7 @@ bool probe_run(struct probe *p, void (*fn)(void *), void *arg) {
     p->outer = cpu->probe;
     p->upcall_mask = cpu->info->evtchn_upcall_mask;
     p->trapped = false;
+    p->recoveries = 0;
     cpu->probe = p;
     barrier();
     returned = probe_enter(p, fn, arg);

@@ -78,6 +78,7 @@ struct probe {
     unsigned vector;
     uint64_t error, cr2;
     struct regs regs;
+    unsigned recoveries; /* one, or the way back faults as well */
 };
 
 /* Runs fn(arg) under a probe: true if it returned by itself, false if it trapped and p tells how. */
