@@ -64,7 +64,7 @@ class Host:
             output, code, size = self.type_in(text, timeout)
             if code != "lost":
                 break
-        for _ in range(3):  # a serial line under load may lose characters: then what was printed is fetched again
+        for _ in range(3):  # a line of the hypervisor's own in the middle breaks dom0's in two: then what was printed is fetched again
             if len(output.encode()) == size:
                 break
             self.machine.send("t\n")
