@@ -3,7 +3,7 @@
  * Background: one of a crowd (the kernel `crowd` builds it). Scenario, by the first word of its command line: `spin`
  * never stops; `ping` sends events to the one who is connected with its `port=N`, and each time sleeps until the answer
  * has come; `pong`, with `port=N peer=DOMAIN`, answers for ever. `ping` also times a hypercall that does nothing.
- *   `rounds=N`, 2000 by default.
+ *   `rounds=N`, 2000 by default; `pause=US`, between the trips that are timed by themselves, 0 by default.
  * Good: lines `BENCH name`, of times. Bad: silence.
  */
 #include <sdk/sdk.h>
@@ -34,7 +34,7 @@ static void wait_events(unsigned n) {
 
 static void spin(void) {
     for (;;)
-        cpu_relax();
+        barrier();
 }
 
 static void pong(void) {
@@ -77,6 +77,21 @@ static void round_trip(void) {
     wait_events(n + 1);
 }
 
+static void round_trips(uint64_t pause) {
+    for (unsigned long i = 0; i < rounds; i++) {
+        uint64_t start;
+
+        if (pause)
+            clock_sleep(pause);
+        start = clock_now();
+        round_trip();
+        taken[i] = clock_now() - start;
+    }
+    sort(taken, rounds);
+    printf("BENCH trips of %lu: min %lu median %lu p99 %lu max %lu ns\n", rounds, taken[0], taken[rounds / 2],
+           taken[rounds * 99 / 100], taken[rounds - 1]);
+}
+
 /* Once without looking at the clock in between, since that may trap; then each trip by itself. */
 static void ping(void) {
     uint64_t ns, tsc;
@@ -92,14 +107,7 @@ static void ping(void) {
         round_trip();
     tsc = rdtsc() - tsc;
     printf("BENCH ping_pong_guests %lu ns %lu cycles\n", (clock_now() - ns) / rounds, tsc / rounds);
-    for (unsigned long i = 0; i < rounds; i++) {
-        ns = clock_now();
-        round_trip();
-        taken[i] = clock_now() - ns;
-    }
-    sort(taken, rounds);
-    printf("BENCH trips of %lu: min %lu median %lu p99 %lu max %lu ns\n", rounds, taken[0], taken[rounds / 2],
-           taken[rounds * 99 / 100], taken[rounds - 1]);
+    round_trips(cmdline_number("pause", 0) * (MILLISECOND / 1000));
 }
 
 void kernel_main(void) {
