@@ -120,6 +120,8 @@ struct domain *domain_create(const char *name, domid_t id, u32 nr_vcpus, u64 max
     d->max_pages = max_pages;
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     mm_new_epoch(d);
+    mm_new_high_epoch(d);
+    mm_new_walk_epoch(d);
     d->ring_mfn[0] = d->ring_mfn[1] = d->eoi_mfn = MFN_INVALID;
     spin_init(&d->lock, LOCK_DOMAIN);
     spin_init(&d->mm_lock, LOCK_MM);

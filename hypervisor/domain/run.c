@@ -100,14 +100,22 @@ static bool nmi_due(const struct vcpu *v) {
 }
 
 static bool event_due(const struct vcpu *v) {
-    return vcpu_event_pending(v);
+    return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
 }
 
-/* What the vCPU must have before its guest goes on. False: it does not go on now. */
-static bool prepare(struct cpu *c, struct vcpu *v) {
+/* Nothing has to be done before the vCPU's guest goes on. */
+static inline bool is_ready(const struct cpu *c, const struct vcpu *v) {
+    const struct domain *d = v->domain;
+
+    return !(READ_ONCE(c->requests) | READ_ONCE(v->pause)) && READ_ONCE(d->zombies) == FRAME_NONE &&
+           !(READ_ONCE(d->dying) | c->gate_dirty | v->selectors_lost) && !event_due(v) && !nmi_due(v);
+}
+
+/* What the vCPU must have before its guest goes on; or it does not go on now. */
+static void prepare(struct cpu *c, struct vcpu *v) {
     if (v->domain->dying || v->pause || !mm_drain(v->domain)) {
         __atomic_fetch_or(&c->requests, CPU_REQ_RESCHED, __ATOMIC_SEQ_CST);
-        return false;
+        return;
     }
     if (c->gate_dirty)
         refresh_gate(c, v);
@@ -117,18 +125,33 @@ static bool prepare(struct cpu *c, struct vcpu *v) {
         trap_inject_nmi(v);
     if (event_due(v))
         trap_inject_event(v);
-    return !v->domain->dying && !READ_ONCE(v->pause);
 }
 
 static u64 root_of(struct cpu *c, struct vcpu *v) {
     return virt_to_maddr(v->fused || v->kernel_mode ? c->kernel_root->table : c->user_root.table).a;
 }
 
-static void leave(struct cpu *c, struct vcpu *v) {
+static void compose(struct cpu *c, struct vcpu *v) {
+    __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+    mm_compose(c, v);
+}
+
+/* Comes back, with nothing loaded, if something else has to be done first. */
+static inline void leave(struct cpu *c, struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
 
+    if (unlikely(READ_ONCE(c->requests) == CPU_REQ_RECOMPOSE && !v->domain->dying))
+        compose(c, v);
+    /* From here on this CPU counts as one that holds translations; requests and events posted before are seen below,
+     * later ones come with an interrupt. */
+    c->tlb_clock = tlb_clock_now();
+    __atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
+    if (unlikely(!is_ready(c, v))) {
+        __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
+        return;
+    }
     v->gate->kernel_mode = v->kernel_mode;
-    if (READ_ONCE(v->gate_stale))
+    if (unlikely(READ_ONCE(v->gate_stale)))
         gate_set_fast_path(c, v);
     if (v->kernel_mode) {
         r->cs = SEL_KERNEL_CS;
@@ -138,23 +161,8 @@ static void leave(struct cpu *c, struct vcpu *v) {
         r->ss |= 3;
     }
     r->rflags = trap_clean_rflags(r->rflags);
-    /* From here on this CPU counts as one that holds translations; requests and events posted before are seen below,
-     * later ones come with an interrupt. */
-    c->tlb_clock = tlb_clock_now();
-    __atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
-    if (READ_ONCE(c->requests) || event_due(v) || nmi_due(v)) {
-        __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
-        return; /* with the mode and registers as they are: nothing was loaded */
-    }
     x86_arm_breakpoints(v);
     gate_exit(root_of(c, v));
-}
-
-static void compose_if_needed(struct cpu *c, struct vcpu *v) {
-    if (!(READ_ONCE(c->requests) & CPU_REQ_RECOMPOSE))
-        return;
-    __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
-    mm_compose(c, v);
 }
 
 static void idle(struct cpu *c) {
@@ -163,20 +171,25 @@ static void idle(struct cpu *c) {
     x86_idle(c);
 }
 
+/* One round of all that may have to be done before a guest goes on; or sleep. */
+static __attribute__((noinline)) void work(struct cpu *c) {
+    if (READ_ONCE(c->requests) & ~(u32)CPU_REQ_RECOMPOSE)
+        do_requests(c);
+    if (!c->current)
+        idle(c);
+    else
+        prepare(c, c->current);
+}
+
 void run_loop(void) {
     struct cpu *c = this_cpu();
 
     for (;;) {
         if (DEBUG)
             debug_run_loop();
-        if (READ_ONCE(c->requests) & ~(u32)CPU_REQ_RECOMPOSE)
-            do_requests(c);
-        if (!c->current) {
-            idle(c);
-        } else if (prepare(c, c->current)) {
-            compose_if_needed(c, c->current);
+        if (c->current)
             leave(c, c->current);
-        }
+        work(c);
     }
 }
 

@@ -6,18 +6,11 @@
 #include "internal.h"
 
 void insn_init_buffer(struct insn *in, const u8 *bytes, size_t len, const struct regs *regs) {
-    memset(in, 0, sizeof(*in));
-    in->have = MIN(len, (size_t)EMUL_MAX_INSN);
-    memcpy(in->bytes, bytes, in->have);
-    in->regs = regs;
-    in->code_bits = 64;
+    *in = (struct insn){.bytes = bytes, .have = (u8)MIN(len, (size_t)EMUL_MAX_INSN), .regs = regs, .code_bits = 64};
 }
 
 void insn_init_fetch(struct insn *in, struct emul_ctx *ctx) {
-    memset(in, 0, sizeof(*in));
-    in->ctx = ctx;
-    in->regs = ctx->regs;
-    in->code_bits = ctx->code_bits;
+    *in = (struct insn){.bytes = in->fetched, .ctx = ctx, .regs = ctx->regs, .code_bits = ctx->code_bits};
 }
 
 static bool insn_fail(struct insn *in, enum insn_error error) {
@@ -41,21 +34,19 @@ static bool insn_refill(struct insn *in) {
 
     if (!ctx->ops->fetch)
         return insn_fail(in, INSN_INVALID);
-    if (!ctx->ops->fetch(ctx->arg, va, in->bytes + in->have, n, &ctx->fault))
+    if (!ctx->ops->fetch(ctx->arg, va, in->fetched + in->have, n, &ctx->fault))
         return insn_fail(in, INSN_FAULT);
     in->have += n;
     return true;
 }
 
-bool insn_byte(struct insn *in, u8 *b) {
+bool insn_byte_slowly(struct insn *in, u8 *b) {
     if (in->pos >= EMUL_MAX_INSN)
         return insn_fail(in, INSN_INVALID);
-    if (in->pos >= in->have) {
-        if (!in->ctx)
-            return insn_fail(in, INSN_SHORT);
-        if (!insn_refill(in))
-            return false;
-    }
+    if (!in->ctx)
+        return insn_fail(in, INSN_SHORT);
+    if (!insn_refill(in))
+        return false;
     *b = in->bytes[in->pos++];
     return true;
 }
@@ -75,38 +66,50 @@ bool insn_immediate(struct insn *in, u32 size, u64 *val) {
     return true;
 }
 
-static bool insn_is_prefix(struct insn *in, u8 b) {
-    switch (b) {
-    case 0x66:
+enum prefix {
+    PREFIX_NONE,
+    PREFIX_OPSIZE,
+    PREFIX_ADDRSIZE,
+    PREFIX_LOCK,
+    PREFIX_REP,
+    PREFIX_FS,
+    PREFIX_GS,
+    PREFIX_OTHER
+};
+
+static const u8 prefixes[256] = {
+    [0x66] = PREFIX_OPSIZE, [0x67] = PREFIX_ADDRSIZE, [0xf0] = PREFIX_LOCK,  [0xf2] = PREFIX_REP,
+    [0xf3] = PREFIX_REP,    [0x64] = PREFIX_FS,       [0x65] = PREFIX_GS,    [0x26] = PREFIX_OTHER,
+    [0x2e] = PREFIX_OTHER,  [0x36] = PREFIX_OTHER,    [0x3e] = PREFIX_OTHER,
+};
+
+static void insn_take_prefix(struct insn *in, u8 b) {
+    switch (prefixes[b]) {
+    case PREFIX_OPSIZE:
         in->opsize = true;
-        return true;
-    case 0x67:
+        break;
+    case PREFIX_ADDRSIZE:
         in->addrsize = true;
-        return true;
-    case 0xf0:
+        break;
+    case PREFIX_LOCK:
         in->lock = true;
-        return true;
-    case 0xf2:
-    case 0xf3:
+        break;
+    case PREFIX_REP:
         in->rep = b;
-        return true;
-    case 0x64:
+        break;
+    case PREFIX_FS:
         in->segment = INSN_SEG_FS;
-        return true;
-    case 0x65:
+        break;
+    case PREFIX_GS:
         in->segment = INSN_SEG_GS;
-        return true;
-    case 0x26:
-    case 0x2e:
-    case 0x36:
-    case 0x3e:
+        break;
+    default:
         /* Without effect in 64-bit code, where they do not even undo an FS or GS before them. */
         if (in->code_bits != 64)
             in->segment = INSN_SEG_OTHER;
-        return true;
-    default:
-        return false;
+        break;
     }
+    in->rex = 0; /* REX counts only right before the opcode */
 }
 
 bool insn_prefixes_opcode(struct insn *in) {
@@ -115,10 +118,10 @@ bool insn_prefixes_opcode(struct insn *in) {
     for (;;) {
         if (!insn_byte(in, &b))
             return false;
-        if (insn_is_prefix(in, b))
-            in->rex = 0; /* REX counts only right before the opcode */
-        else if (in->code_bits == 64 && (b & 0xf0) == 0x40)
+        if (in->code_bits == 64 && (b & 0xf0) == 0x40)
             in->rex = b;
+        else if (prefixes[b] != PREFIX_NONE)
+            insn_take_prefix(in, b);
         else
             break;
     }

@@ -26,7 +26,8 @@ enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
 #define REX_B 1
 
 struct insn {
-    u8 bytes[EMUL_MAX_INSN];
+    const u8 *bytes;
+    u8 fetched[EMUL_MAX_INSN]; /* where they are if they come from ctx */
     u8 have, pos;
     struct emul_ctx *ctx; /* where more bytes come from, or NULL */
     const struct regs *regs;
@@ -45,12 +46,18 @@ struct insn {
     u64 ea;            /* offset within the segment, if mod != 3 */
 };
 
-/* Starts on len bytes of 64-bit code at insn. */
+/* Starts on len bytes of 64-bit code at insn, which stay there. */
 void insn_init_buffer(struct insn *in, const u8 *bytes, size_t len, const struct regs *regs);
 /* Starts at the RIP of ctx. */
 void insn_init_fetch(struct insn *in, struct emul_ctx *ctx);
 /* All return false, with in->error set, when there is no such thing. */
-bool insn_byte(struct insn *in, u8 *b);
+bool insn_byte_slowly(struct insn *in, u8 *b);
+static inline bool insn_byte(struct insn *in, u8 *b) {
+    if (unlikely(in->pos >= in->have))
+        return insn_byte_slowly(in, b);
+    *b = in->bytes[in->pos++];
+    return true;
+}
 bool insn_immediate(struct insn *in, u32 size, u64 *val); /* sign-extended from size 1, 2, 4 or 8 bytes */
 bool insn_prefixes_opcode(struct insn *in);
 bool insn_modrm(struct insn *in);

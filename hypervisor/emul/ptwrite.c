@@ -254,6 +254,11 @@ static u64 sub_flags(const struct pt_write *w, u64 a, u64 b, u64 res) {
     return flags;
 }
 
+/* What is written does not depend on what was there. */
+static bool only_stores(const struct pt_write *w) {
+    return w->kind == PT_WRITE_MOV || w->kind == PT_WRITE_XCHG || w->kind == PT_WRITE_STOS;
+}
+
 static u64 compute_value(const struct pt_write *w, u64 old) {
     switch (w->kind) {
     case PT_WRITE_OR:
@@ -330,9 +335,11 @@ static bool commit_string(const struct pt_write *w, struct regs *regs) {
 }
 
 static void commit(const struct pt_write *w, u64 old, u64 res, struct regs *regs) {
-    u64 flags = compute_flags(w, old, res, regs->rflags & ARITH_FLAGS);
+    u64 flags = regs->rflags & ARITH_FLAGS;
     bool over = true;
 
+    if (!only_stores(w))
+        flags = compute_flags(w, old, res, flags);
     if (w->kind == PT_WRITE_XCHG || w->kind == PT_WRITE_XADD)
         commit_old_value(w, old, regs);
     else if (w->kind == PT_WRITE_CMPXCHG && old != w->compare)
@@ -347,7 +354,7 @@ static void commit(const struct pt_write *w, u64 old, u64 res, struct regs *regs
 bool emul_apply_pt_write(const struct pt_write *w, u64 old, u64 *new, struct regs *regs) {
     u32 shift = (w->addr & 7) * 8;
     u64 mask = insn_mask(w->width), value = old >> shift & mask;
-    u64 res = compute_value(w, value) & mask;
+    u64 res = (only_stores(w) ? w->operand : compute_value(w, value)) & mask;
 
     *new = (old & ~(mask << shift)) | res << shift;
     if (regs)

@@ -72,7 +72,7 @@ static void handle_cancel(struct gnttab *t, u32 handle) {
 static bool find_entry(struct vcpu *v, u64 host_addr, bool is_pte, maddr_t *entry) {
     *entry = maddr(is_pte ? host_addr : 0);
     if (!is_pte)
-        mm_walk(v->base, gva(host_addr), entry);
+        mm_walk_vcpu(v, gva(host_addr), entry);
     if (!entry->a || (entry->a & 7) || !mfn_valid(maddr_to_mfn(*entry)))
         return false;
     struct page *pg = mfn_to_page(maddr_to_mfn(*entry));

@@ -55,6 +55,10 @@ static void put_parties(struct vcpu *v, struct parties *p) {
 static long get_parties(struct vcpu *v, u32 foreign, struct parties *p) {
     long rc = 0;
 
+    if (likely(foreign == DOMID_SELF)) {
+        *p = (struct parties){v->domain, v->domain};
+        return 0;
+    }
     *p = (struct parties){v->domain, NULL};
     if (foreign >> 16)
         p->tables = hc_get_domain(v, (domid_t)((foreign >> 16) - 1), &rc);
@@ -96,8 +100,11 @@ static long one_update(const struct parties *p, const struct mmu_update *req) {
 /* How many of n elements at `at` are copied at once: those in the same page, so that what can't be read is refused when
  * its turn comes. An element on two pages goes alone. */
 static u64 batch_of(u64 at, u64 n, u64 size) {
-    u64 here = (PAGE_SIZE - at % PAGE_SIZE) / size;
+    u64 here;
 
+    if (likely(n <= BATCH && at % PAGE_SIZE + n * size <= PAGE_SIZE))
+        return n;
+    here = (PAGE_SIZE - at % PAGE_SIZE) / size;
     return MIN(MIN(n, BATCH), MAX(here, 1));
 }
 
@@ -121,8 +128,19 @@ static long run_updates(const struct parties *p, u64 at, u64 count, u64 *done) {
     return 0;
 }
 
-/* arg: updates, count, &done, foreign domain (low half: owner of frames, high half: owner of tables + 1) */
-long hc_mmu_update(struct vcpu *v, u64 *arg) {
+/* Most calls are this. One that is to be done again comes as it came. */
+static long own_update(struct vcpu *v, const u64 *arg) {
+    struct parties own = {v->domain, v->domain};
+    struct mmu_update req;
+    long rc = copy_from_vcpu(v, &req, gva(arg[0]), sizeof(req));
+
+    if (!rc)
+        rc = one_update(&own, &req);
+    report_done(arg[2], !rc, 0);
+    return rc;
+}
+
+static __attribute__((noinline)) long update_list(struct vcpu *v, u64 *arg) {
     u64 count = (u32)arg[1], done = 0;
     u32 before = done_before(&count, arg[2]);
     struct parties p;
@@ -140,6 +158,11 @@ long hc_mmu_update(struct vcpu *v, u64 *arg) {
         arg[1] = (count - done) | PREEMPTED;
     }
     return rc;
+}
+
+/* arg: updates, count, &done, foreign domain (low half: owner of frames, high half: owner of tables + 1) */
+long hc_mmu_update(struct vcpu *v, u64 *arg) {
+    return (u32)arg[1] == 1 && (u32)arg[3] == DOMID_SELF ? own_update(v, arg) : update_list(v, arg);
 }
 
 static u64 mask_of_all_vcpus(struct domain *d) {

@@ -9,14 +9,15 @@
 // Each CPU keeps the roots it composed last, for fused vCPUs. One may be used again for the same bases while the
 // domain's l4_epoch is what it was: no entry of any of its L4s changed since, none of them stopped being one, and no L3
 // became empty or ceased to be. Epochs are the host's and never come again, so a root left by another domain matches
-// nobody.
+// nobody. Likewise the kernel half of a root is left as it is while its base and the domain's l4_high_epoch, of which
+// only the kernel halves of L4s count, are what they were.
 #include "internal.h"
 
 #include <pv/cpu.h>
 
-#define RESERVED_GROUP 16
 #define LOW_GROUPS 0xffffu
 #define HIGH_GROUPS 0xfffe0000u
+#define ALL_GROUPS (LOW_GROUPS | HIGH_GROUPS)
 
 struct source {
     const u64 *table;
@@ -43,9 +44,10 @@ static u32 next_group(u64 *set) {
     return g;
 }
 
-static void fill_root(struct guest_root *r, const struct source *s, u64 clear_in_kernel_half) {
+/* Those of the groups that the guest may have. */
+static void fill_root(struct guest_root *r, const struct source *s, u32 groups, u64 clear_in_kernel_half) {
     u64 *root = r->table;
-    u64 work = (s->groups | r->groups) & ~BIT(RESERVED_GROUP);
+    u64 work = (s->groups | r->groups) & groups;
 
     while (work) {
         u32 g = next_group(&work);
@@ -55,7 +57,7 @@ static void fill_root(struct guest_root *r, const struct source *s, u64 clear_in
         else
             memset(root + g * 16, 0, 16 * sizeof(u64));
     }
-    r->groups = s->groups;
+    r->groups = (r->groups & ~groups) | (s->groups & groups);
 }
 
 static bool low_halves_equal(const struct source *k, const struct source *u) {
@@ -95,16 +97,24 @@ static bool is_fused(const struct vcpu *v, const struct source *k, const struct 
     return (mfn_eq(v->base, v->user_base) || low_halves_equal(k, u)) && kernel_half_empty(u);
 }
 
-static bool compose(struct cpu *c, const struct vcpu *v, struct guest_root *r) {
+/* The kernel half is most of an L4, and seldom changes. */
+static void fill_kernel_root(struct guest_root *r, const struct vcpu *v, const struct source *s, u64 high_epoch) {
+    bool keeps_high = r->high_epoch == high_epoch && mfn_eq(r->base, v->base);
+
+    fill_root(r, s, keeps_high ? LOW_GROUPS : ALL_GROUPS, PTE_U);
+    r->high_epoch = high_epoch;
+}
+
+static bool compose(struct cpu *c, const struct vcpu *v, struct guest_root *r, u64 high_epoch) {
     struct source kernel = source_of(v->base), user = kernel;
     bool fused;
 
     if (!mfn_eq(v->user_base, MFN_INVALID))
         user = source_of(v->user_base);
-    fill_root(r, &kernel, PTE_U);
+    fill_kernel_root(r, v, &kernel, high_epoch);
     fused = is_fused(v, &kernel, &user);
     if (!fused)
-        fill_root(&c->user_root, &user, 0);
+        fill_root(&c->user_root, &user, ALL_GROUPS, 0);
     return fused;
 }
 
@@ -119,15 +129,16 @@ static struct guest_root *choose_root(struct cpu *c, mfn_t base) {
     return &way[c->kernel_root == &way[0]];
 }
 
-/* The epoch is read before anything else: what changes later has another, and posts a request that is seen before the
+/* The epochs are read before anything else: what changes later has another, and posts a request that is seen before the
  * guest goes on. */
 void mm_compose(struct cpu *c, struct vcpu *v) {
     u64 epoch = __atomic_load_n(&v->domain->l4_epoch, __ATOMIC_SEQ_CST);
+    u64 high_epoch = __atomic_load_n(&v->domain->l4_high_epoch, __ATOMIC_SEQ_CST);
     struct guest_root *r = choose_root(c, v->base);
     bool fused = r->epoch == epoch && mfn_eq(r->base, v->base) && mfn_eq(r->user_base, v->user_base);
 
     if (!fused) {
-        fused = compose(c, v, r);
+        fused = compose(c, v, r, high_epoch);
         r->base = v->base;
         r->user_base = v->user_base;
         r->epoch = fused ? epoch : 0;

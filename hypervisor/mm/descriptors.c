@@ -95,7 +95,7 @@ int mm_set_gdt(struct vcpu *v, const u64 *list, u32 entries) {
 
 static int find_ldt_frames(struct vcpu *v, gva_t base, mfn_t *frames, u32 n) {
     for (u32 i = 0; i < n; i++) {
-        u64 pte = mm_walk(v->base, gva(base.a + i * PAGE_SIZE), NULL);
+        u64 pte = mm_walk_vcpu(v, gva(base.a + i * PAGE_SIZE), NULL);
 
         if (!(pte & PTE_P))
             return -EINVAL;

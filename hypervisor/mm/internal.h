@@ -47,6 +47,13 @@ static inline enum page_type type_of(u64 word) {
     return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
 }
 
+/* It is a table of this type that all may rely on. */
+static inline bool has_validated(const struct page *pg, enum page_type type) {
+    u64 word = READ_ONCE(pg->type);
+
+    return word & TYPE_USES && (word & (TYPE_MASK | TYPE_VALIDATED)) == ((u64)type << TYPE_SHIFT | TYPE_VALIDATED);
+}
+
 int type_get_slowly(struct page *pg, enum page_type type);
 void type_put_slowly(struct page *pg);
 
@@ -82,20 +89,56 @@ static inline int ref_get_with_type(struct page *pg, const struct domain *d, enu
 /* Leaf entries may have these only where the domain may know of devices; memory stays write-back. */
 #define LEAF_CACHE (PTE_PAT | PTE_PCD | PTE_PWT)
 
+static inline __attribute__((always_inline)) void ref_put_with_type(struct page *pg) {
+    type_put(pg);
+    ref_put(pg);
+}
+
 /* --- entries (validate.c): all with mm_lock of the table's owner held --- */
+/* A leaf entry that is present, as entry_get() and entry_put() have it. */
+int leaf_get_slowly(const struct page *table, u64 *entry, struct domain *owner);
+static inline __attribute__((always_inline)) int leaf_get(const struct page *table, u64 *entry, struct domain *owner) {
+    struct page *pg = mfn_to_page(pte_mfn(*entry));
+
+    if (likely(owner && mfn_readable(pte_mfn(*entry)) && !(*entry & (PTE_G | LEAF_CACHE)) &&
+               (*entry & PTE_W ? !ref_get_with_type(pg, owner, PT_WRITABLE) : ref_get(pg, owner))))
+        return 0;
+    return leaf_get_slowly(table, entry, owner);
+}
+/* What an entry holds has a reference; frames that are no RAM never do. */
+static inline bool maps_device(u64 entry) {
+    mfn_t m = pte_mfn(entry);
+
+    return !mfn_readable(m) || !(READ_ONCE(mfn_to_page(m)->count) & PAGE_REFS);
+}
+static inline __attribute__((always_inline)) void leaf_put(u64 entry) {
+    struct page *pg = mfn_to_page(pte_mfn(entry));
+
+    if (unlikely(maps_device(entry)))
+        return;
+    if (entry & PTE_W)
+        type_put(pg);
+    ref_put(pg);
+}
 /* Takes what an entry of a table of this type refers to. 0, -EINVAL, -EBUSY, -EPERM, -ERESTART. *entry may be corrected
  * (G dropped). owner: whose frames it may map; the table's own for all but L1 entries, where NULL is nobody. */
 int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain *owner);
 void entry_put(struct page *table, enum page_type type, u64 entry);
+/* What a table's entries add up to. */
+struct table_sum {
+    u32 groups;  /* those with present entries, a bit each */
+    u32 entries; /* present ones, but for L1 tables */
+};
 /* Validates all entries of a table that just got its type, from pg->aux on. On -ERESTART aux tells where to go on; on
- * any other error everything is dropped again. *parts: those with present entries, or more. */
-int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, u32 *parts);
+ * any other error everything is dropped again. *sum: of those from pg->aux on. */
+int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, struct table_sum *sum);
 /* Drops what entries [0, end) hold, of those in `parts`. */
 void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts);
 /* Tables are looked through in groups of 16 entries, since most are nearly empty; parts, of which a frame's count word
  * tells, are two groups. */
 #define TABLE_GROUP 16
 #define TABLE_PART 32
+#define RESERVED_GROUP 16 /* of an L4 */
 #define ALL_PARTS 0xffffu
 static inline u32 parts_of(const struct page *pg) {
     return (u32)(READ_ONCE(pg->count) >> PAGE_PARTS_SHIFT);

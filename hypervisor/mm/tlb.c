@@ -6,8 +6,8 @@
 // with a note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none;
 // it notes the clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
 //
-// Epochs, of which compose.c tells, are drawn here as well: the other thing that says whether what a CPU keeps is still
-// true.
+// Epochs, of which compose.c and walk.c tell, are drawn here as well: the other thing that says whether what a CPU
+// keeps is still true.
 #include <pv/cpu.h>
 #include <pv/domain.h>
 #include <pv/mm.h>
@@ -39,8 +39,20 @@ void tlb_flush_stale(u32 clock) {
         cpu_flush_guests(mask);
 }
 
-void mm_new_epoch(struct domain *d) {
+static void new_epoch(u64 *epoch) {
     static u64 last;
 
-    __atomic_store_n(&d->l4_epoch, __atomic_add_fetch(&last, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+    __atomic_store_n(epoch, __atomic_add_fetch(&last, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+}
+
+void mm_new_epoch(struct domain *d) {
+    new_epoch(&d->l4_epoch);
+}
+
+void mm_new_high_epoch(struct domain *d) {
+    new_epoch(&d->l4_high_epoch);
+}
+
+void mm_new_walk_epoch(struct domain *d) {
+    new_epoch(&d->walk_epoch);
 }

@@ -15,22 +15,36 @@ void page_put(struct page *pg) {
     ref_put(pg);
 }
 
-/* What a validated table keeps in aux, for compose.c: an L4 its groups with entries, but the reserved one; an L3 how
- * many entries it has. */
-static u32 sum_up(const struct page *pg, enum page_type type) {
+/* Of a whole table. */
+static struct table_sum sum_up(const struct page *pg) {
     const u64 *table = page_to_virt(pg);
-    u32 groups = 0, entries = 0;
+    struct table_sum sum = {0};
 
-    if (type != PT_L3 && type != PT_L4)
-        return 0;
     for (u32 first = 0; first < 512; first += TABLE_GROUP) {
         u32 mask = group_present(table + first);
 
-        groups |= mask && !slot_is_reserved(first) ? 1u << first / TABLE_GROUP : 0;
+        sum.groups |= mask ? 1u << first / TABLE_GROUP : 0;
         for (; mask; mask &= mask - 1)
-            entries++;
+            sum.entries++;
     }
-    return type == PT_L4 ? groups : entries;
+    return sum;
+}
+
+/* What a validated table keeps in aux, for compose.c: an L4 its groups with entries, but the reserved one; an L3 how
+ * many entries it has. */
+static u32 aux_of(enum page_type type, const struct table_sum *sum) {
+    if (type == PT_L4)
+        return sum->groups & ~(1u << RESERVED_GROUP);
+    return type == PT_L3 ? sum->entries : 0;
+}
+
+/* Those of two groups each. */
+static u64 parts_with(u32 groups) {
+    u64 parts = 0;
+
+    for (; groups; groups &= groups - 1)
+        parts |= part_bit((u32)__builtin_ctz(groups) * TABLE_GROUP);
+    return parts;
 }
 
 /* Nothing uses them in an L4. Read as an L3, by a linear entry, it has no such slots. */
@@ -45,7 +59,7 @@ static void clear_reserved_slots(struct page *pg) {
  * state has a reference and the use, which becomes the caller's. */
 static int validate(struct page *pg, enum page_type type) {
     bool resumed = READ_ONCE(pg->type) & TYPE_PARTIAL;
-    u32 parts = 0;
+    struct table_sum sum = {0};
     int rc;
 
     if (!resumed) {
@@ -53,16 +67,18 @@ static int validate(struct page *pg, enum page_type type) {
         if (type == PT_L4)
             clear_reserved_slots(pg);
     }
-    rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg), &parts) : descriptors_get_page(pg);
+    rc = is_table(type) ? table_get_entries(pg, type, page_owner(pg), &sum) : descriptors_get_page(pg);
     if (rc == -ERESTART) {
         if (!resumed)
             ref_keep(pg);
         __atomic_or_fetch(&pg->type, TYPE_PARTIAL, __ATOMIC_SEQ_CST);
         return rc;
     }
+    if (resumed) /* what an earlier try saw is not known any more */
+        sum = sum_up(pg);
     if (!rc)
-        __atomic_or_fetch(&pg->count, (u64)parts << PAGE_PARTS_SHIFT, __ATOMIC_SEQ_CST);
-    pg->aux = rc ? tlb_clock_advance() : sum_up(pg, type);
+        __atomic_or_fetch(&pg->count, parts_with(sum.groups), __ATOMIC_SEQ_CST);
+    pg->aux = rc ? tlb_clock_advance() : aux_of(type, &sum);
     __atomic_store_n(&pg->type,
                      (READ_ONCE(pg->type) & TYPE_LINKS) | (u64)type << TYPE_SHIFT | (rc ? 0 : TYPE_VALIDATED | 1),
                      __ATOMIC_SEQ_CST);
@@ -129,8 +145,11 @@ void zombie_add(struct domain *d, struct page *pg) {
 static void bury_table(struct page *pg) {
     struct domain *d = page_owner(pg);
 
-    if (type_of(READ_ONCE(pg->type)) == PT_L4)
+    if (type_of(READ_ONCE(pg->type)) == PT_L4) {
         mm_new_epoch(d);
+        mm_new_high_epoch(d);
+        mm_new_walk_epoch(d);
+    }
     ref_keep(pg);
     __atomic_store_n(&pg->type, (READ_ONCE(pg->type) & (TYPE_MASK | TYPE_LINKS)) | TYPE_ZOMBIE, __ATOMIC_SEQ_CST);
     zombie_add(d, pg);

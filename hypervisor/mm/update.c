@@ -3,7 +3,7 @@
 // replaces, and drops what the old one held; if it fails, nothing has changed.
 #include "internal.h"
 
-static int begin_slowly(struct domain *d) {
+static __attribute__((noinline)) int begin_slowly(struct domain *d) {
     int rc = READ_ONCE(d->dying) ? -EINVAL : mm_drain_locked(d) ? 0 : -ERESTART;
 
     if (rc)
@@ -13,7 +13,7 @@ static int begin_slowly(struct domain *d) {
 
 /* Locks the domain's tables with no zombie left in them. A dying domain gets none: mm_destroy() looks at a frame once.
  */
-static int begin(struct domain *d) {
+static inline __attribute__((always_inline)) int begin(struct domain *d) {
     spin_lock(&d->mm_lock);
     return likely(!READ_ONCE(d->dying) && d->zombies == FRAME_NONE) ? 0 : begin_slowly(d);
 }
@@ -31,9 +31,17 @@ static u64 request_recompose(struct vcpu *v) {
     return BIT(c->id);
 }
 
-static void recompose_root(struct vcpu *v) {
-    u64 mask = request_recompose(v);
+/* This CPU's own vCPU does it on its way back, once for all that is changed until then. */
+static inline void recompose_root(struct vcpu *v) {
+    struct cpu *self = this_cpu();
+    u64 mask;
 
+    if (likely(self->current == v)) {
+        if (!(READ_ONCE(self->requests) & CPU_REQ_RECOMPOSE))
+            __atomic_fetch_or(&self->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
+        return;
+    }
+    mask = request_recompose(v);
     if (mask)
         cpu_flush_guests(mask);
 }
@@ -61,6 +69,8 @@ static void l4_changed(struct domain *d, struct page *pg, u32 slot) {
         present |= group[i] & PTE_P && !slot_is_reserved((slot & ~15u) + i);
     pg->aux = (pg->aux & ~(1u << slot / 16)) | present << slot / 16;
     mm_new_epoch(d);
+    if (slot >= 256)
+        mm_new_high_epoch(d);
     /* A linear entry may lead here from another L4's kernel half, and change who is fused. */
     recompose_roots(d, d->linear_tables ? MFN_INVALID : page_to_mfn(pg));
 }
@@ -78,7 +88,8 @@ static void l3_changed(struct domain *d, struct page *pg, u64 old, u64 new) {
 
 /* The CPU may set A and D in *old meanwhile, and nobody else anything. False: it did, and the caller wants none of it.
  */
-static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update *u) {
+static inline __attribute__((always_inline)) bool write_entry(u64 *entry, u64 *old, u64 value,
+                                                              const struct mm_update *u) {
     u64 new;
 
     do {
@@ -89,28 +100,60 @@ static bool write_entry(u64 *entry, u64 *old, u64 value, const struct mm_update 
     return true;
 }
 
-/* Both map, and hold, the same. W decides what an L1 entry holds, and whether a linear one may be. */
-static bool same_holdings(const struct domain *d, enum page_type type, u64 a, u64 b) {
-    u64 relevant = PTE_P | PTE_ADDR | (type == PT_L1 || d->linear_tables ? PTE_W : 0);
-
-    return a & b & PTE_P && !((a ^ b) & relevant) && !(b & (type == PT_L1 ? LEAF_CACHE : UPPER_REFUSED));
+static inline void note_part(struct page *pg, u32 slot) {
+    if (unlikely(!(READ_ONCE(pg->count) & part_bit(slot))))
+        __atomic_or_fetch(&pg->count, part_bit(slot), __ATOMIC_SEQ_CST);
 }
 
-static int replace_entry(struct domain *d, struct domain *owner, struct page *pg, enum page_type type,
-                         const struct mm_update *u) {
+/* Both leaves map, and hold, the same: W decides what they hold. */
+static bool same_leaf(u64 a, u64 b) {
+    return a & b & PTE_P && !((a ^ b) & (PTE_P | PTE_ADDR | PTE_W)) && !(b & (PTE_G | LEAF_CACHE));
+}
+
+static int replace_leaf(struct domain *owner, struct page *pg, const struct mm_update *u) {
+    u64 *entry = maddr_to_virt(u->entry), value = u->value, old = READ_ONCE(*entry);
+    bool holds = value & PTE_P && !same_leaf(old, value);
+    int rc = holds ? leaf_get(pg, &value, owner) : 0;
+
+    if (unlikely(rc))
+        return rc;
+    if (unlikely(!write_entry(entry, &old, value, u))) {
+        if (holds)
+            leaf_put(value);
+        return -ERESTART;
+    }
+    if (value & PTE_P)
+        note_part(pg, u->entry.a % PAGE_SIZE / 8);
+    if (old & PTE_P && (holds || !(value & PTE_P)))
+        leaf_put(old);
+    return 0;
+}
+
+/* The same of entries above. W decides whether a linear one may be. */
+static bool same_upper(const struct domain *d, u64 a, u64 b) {
+    u64 relevant = PTE_P | PTE_ADDR | (d->linear_tables ? PTE_W : 0);
+
+    return a & b & PTE_P && !((a ^ b) & relevant) && !(b & UPPER_REFUSED);
+}
+
+static void upper_changed(struct domain *d, struct page *pg, enum page_type type, u32 slot, u64 old, u64 new) {
+    if (old & PTE_P)
+        mm_new_walk_epoch(d);
+    if (type == PT_L4)
+        l4_changed(d, pg, slot);
+    if (type == PT_L3)
+        l3_changed(d, pg, old, new);
+}
+
+static int replace_upper(struct domain *d, struct page *pg, enum page_type type, const struct mm_update *u) {
     u32 slot = u->entry.a % PAGE_SIZE / 8;
-    u64 *entry = (u64 *)page_to_virt(pg) + slot, value = u->value, old = READ_ONCE(*entry);
-    bool same = same_holdings(d, type, old, value);
+    u64 *entry = maddr_to_virt(u->entry), value = u->value, old = READ_ONCE(*entry);
+    bool same = same_upper(d, old, value);
     int rc;
 
     if (type == PT_L4 && slot_is_reserved(slot))
         return -EINVAL;
-    /* Only memory is shared. The table may have become one of another level since the caller looked at it. */
-    if (type != PT_L1 && owner != d)
-        return -EINVAL;
-    if (same && type == PT_L1)
-        value &= ~PTE_G;
-    rc = same ? 0 : entry_get(pg, type, &value, owner);
+    rc = same ? 0 : entry_get(pg, type, &value, d);
     if (rc)
         return rc;
     if (!write_entry(entry, &old, value, u)) {
@@ -118,12 +161,9 @@ static int replace_entry(struct domain *d, struct domain *owner, struct page *pg
             entry_put(pg, type, value);
         return -ERESTART;
     }
-    if (value & PTE_P && !(READ_ONCE(pg->count) & part_bit(slot)))
-        __atomic_or_fetch(&pg->count, part_bit(slot), __ATOMIC_SEQ_CST);
-    if (type == PT_L4)
-        l4_changed(d, pg, slot);
-    if (type == PT_L3)
-        l3_changed(d, pg, old, value);
+    if (value & PTE_P)
+        note_part(pg, slot);
+    upper_changed(d, pg, type, slot, old, value);
     if (!same)
         entry_put(pg, type, old);
     return 0;
@@ -140,16 +180,20 @@ static int write_plain(struct page *pg, const struct mm_update *u) {
     return 0;
 }
 
-static int update_locked(struct domain *d, struct domain *owner, struct page *pg, const struct mm_update *u) {
+/* All but validated L1 tables. Who asked for a leaf may map another domain's frame, which must not become a table of
+ * ours. */
+static __attribute__((noinline)) int update_other(struct domain *d, struct domain *owner, struct page *pg,
+                                                  const struct mm_update *u) {
     u64 word = READ_ONCE(pg->type);
-    enum page_type type = page_last_type(pg);
 
-    /* Who asked for a leaf may map another domain's frame, which must not become a table of ours. */
-    if (u->leaf && !(word & TYPE_USES && type == PT_L1))
+    if (u->leaf && !(word & TYPE_USES && type_of(word) == PT_L1))
         return -EINVAL;
-    if (word & TYPE_USES && is_table(type))
-        return word & TYPE_VALIDATED ? replace_entry(d, owner, pg, type, u) : -EBUSY;
-    return write_plain(pg, u);
+    if (!(word & TYPE_USES && is_table(type_of(word))))
+        return write_plain(pg, u);
+    if (!(word & TYPE_VALIDATED))
+        return -EBUSY;
+    /* Only memory is shared. The table may have become one of another level since the caller looked at it. */
+    return owner == d ? replace_upper(d, pg, type_of(word), u) : -EINVAL;
 }
 
 int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_update *u) {
@@ -160,7 +204,7 @@ int mm_update_entry(struct domain *d, struct domain *owner, const struct mm_upda
         return -EINVAL;
     rc = begin(d);
     if (!rc) {
-        rc = update_locked(d, owner, pg, u);
+        rc = has_validated(pg, PT_L1) ? replace_leaf(owner, pg, u) : update_other(d, owner, pg, u);
         spin_unlock(&d->mm_lock);
     }
     ref_put(pg);
@@ -211,7 +255,7 @@ int mm_move_entry(struct domain *d, maddr_t from, maddr_t to, u64 expected) {
 int mm_update_va(struct vcpu *v, gva_t va, u64 value, struct domain *owner) {
     struct mm_update u = {.value = value, .leaf = true};
 
-    mm_walk(v->base, va, &u.entry);
+    mm_walk_vcpu(v, va, &u.entry);
     return !u.entry.a ? -EINVAL : mm_update_entry(v->domain, owner, &u);
 }
 
@@ -254,23 +298,23 @@ int mm_unpin(struct domain *d, mfn_t m) {
 }
 
 /* Swaps one of the vCPU's base pointers for a table on which the caller took all it needs. */
-static void swap_base(struct vcpu *v, mfn_t *base, mfn_t m) {
+static inline __attribute__((always_inline)) void swap_base(struct vcpu *v, mfn_t *base, mfn_t m) {
     mfn_t old = *base;
 
     *base = m;
     recompose_root(v);
     if (!mfn_eq(old, MFN_INVALID))
-        page_put_with_type(mfn_to_page(old));
+        ref_put_with_type(mfn_to_page(old));
 }
 
-static int set_base(struct vcpu *v, mfn_t *base, mfn_t m) {
+static inline __attribute__((always_inline)) int set_base(struct vcpu *v, mfn_t *base, mfn_t m) {
     struct domain *d = v->domain;
     int rc = begin(d);
 
     if (rc)
         return rc;
     if (!mfn_eq(m, MFN_INVALID))
-        rc = mfn_readable(m) ? page_get_with_type(mfn_to_page(m), d, PT_L4) : -EINVAL;
+        rc = mfn_readable(m) ? ref_get_with_type(mfn_to_page(m), d, PT_L4) : -EINVAL;
     if (!rc)
         swap_base(v, base, m);
     spin_unlock(&d->mm_lock);

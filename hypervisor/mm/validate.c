@@ -18,15 +18,8 @@ static int leaf_get_device(u64 *entry, const struct domain *owner, u64 cache) {
     return 0;
 }
 
-/* What an entry holds has a reference; frames that are no RAM never do. */
-static bool maps_device(u64 entry) {
-    mfn_t m = pte_mfn(entry);
-
-    return !mfn_readable(m) || !(READ_ONCE(mfn_to_page(m)->count) & PAGE_REFS);
-}
-
 /* The frame of another domain may be its zombie. When that gets to drain it is not ours to wait for. */
-static int leaf_get(const struct page *table, u64 *entry, struct domain *owner) {
+int leaf_get_slowly(const struct page *table, u64 *entry, struct domain *owner) {
     mfn_t m = pte_mfn(*entry);
     u64 cache = *entry & LEAF_CACHE;
     struct page *pg;
@@ -42,15 +35,9 @@ static int leaf_get(const struct page *table, u64 *entry, struct domain *owner) 
     return leaf_get_device(entry, owner, cache);
 }
 
-static bool has_validated(const struct page *pg, enum page_type type) {
-    u64 word = READ_ONCE(pg->type);
-
-    return word & TYPE_USES && word & TYPE_VALIDATED && type_of(word) == type;
-}
-
 /* An entry that maps a table of its own level. Without W, so that what is read through it is never written. A table
  * that maps itself holds nothing, or it would never lose its last use. */
-static int linear_get(struct page *table, enum page_type type, u64 entry, struct domain *d) {
+static __attribute__((noinline)) int linear_get(struct page *table, enum page_type type, u64 entry, struct domain *d) {
     struct page *target = mfn_to_page(pte_mfn(entry));
     int rc;
 
@@ -69,7 +56,7 @@ static int linear_get(struct page *table, enum page_type type, u64 entry, struct
     return 0;
 }
 
-static void linear_put(struct page *table, struct page *target) {
+static __attribute__((noinline)) void linear_put(struct page *table, struct page *target) {
     if (target == table)
         return;
     __atomic_sub_fetch(&table->type, TYPE_LINKS_ONE, __ATOMIC_SEQ_CST);
@@ -77,7 +64,8 @@ static void linear_put(struct page *table, struct page *target) {
     page_put_with_type(target);
 }
 
-static int upper_get(struct page *table, enum page_type type, u64 entry, struct domain *d) {
+static inline __attribute__((always_inline)) int upper_get(struct page *table, enum page_type type, u64 entry,
+                                                           struct domain *d) {
     struct page *target;
 
     if (entry & UPPER_REFUSED || !mfn_readable(pte_mfn(entry)))
@@ -95,19 +83,22 @@ int entry_get(struct page *table, enum page_type type, u64 *entry, struct domain
 }
 
 /* What the entry holds tells which kind it is: a use of another level would have kept the frame from being this one. */
-void entry_put(struct page *table, enum page_type type, u64 entry) {
-    struct page *pg;
+static inline __attribute__((always_inline)) void upper_put(struct page *table, enum page_type type, u64 entry) {
+    struct page *pg = mfn_to_page(pte_mfn(entry));
 
-    if (!(entry & PTE_P) || (type == PT_L1 && unlikely(maps_device(entry))))
-        return;
-    pg = mfn_to_page(pte_mfn(entry));
-    if (type != PT_L1 && unlikely(page_last_type(pg) == type)) {
+    if (unlikely(page_last_type(pg) == type))
         linear_put(table, pg);
+    else
+        ref_put_with_type(pg);
+}
+
+void entry_put(struct page *table, enum page_type type, u64 entry) {
+    if (!(entry & PTE_P))
         return;
-    }
-    if (type != PT_L1 || entry & PTE_W)
-        type_put(pg);
-    ref_put(pg);
+    if (type == PT_L1)
+        leaf_put(entry);
+    else
+        upper_put(table, type, entry);
 }
 
 /* Out of line: the compiler would keep what group_present() loaded for it. */
@@ -120,57 +111,90 @@ __attribute__((noinline)) u32 group_mask(const u64 *group) {
     return mask;
 }
 
+static inline void put_present(struct page *pg, enum page_type type, u32 slot, u64 entry) {
+    if (type == PT_L1)
+        leaf_put(entry);
+    else if (!(type == PT_L4 && slot_is_reserved(slot)))
+        upper_put(pg, type, entry);
+}
+
 void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts) {
     const u64 *table = page_to_virt(pg);
 
-    for (u32 first = 0; first < end; first += TABLE_GROUP) {
-        u32 mask = parts >> first / TABLE_PART & 1 ? group_present(table + first) : 0;
+    for (; parts; parts &= parts - 1) {
+        u32 part = (u32)__builtin_ctz(parts) * TABLE_PART;
 
-        while (mask) {
-            u32 i = next_slot(first, &mask);
+        for (u32 first = part; first < part + TABLE_PART; first += TABLE_GROUP) {
+            u32 mask = group_present(table + first);
 
-            if (i < end && !(type == PT_L4 && slot_is_reserved(i)))
-                entry_put(pg, type, table[i]);
+            while (mask) {
+                u32 i = next_slot(first, &mask);
+
+                if (i < end)
+                    put_present(pg, type, i, table[i]);
+            }
         }
     }
 }
 
-/* An L1 table is done in one go; the longer work of the upper levels stops between entries. */
-static bool stop_after(enum page_type type, u32 slot) {
-    return type != PT_L1 && slot < 511 && preempt_pending();
-}
+/* An L1 table is done in one go. */
+static int get_leaves(struct page *pg, struct domain *owner, struct table_sum *sum) {
+    u64 *table = page_to_virt(pg);
 
-static int get_entry(struct page *pg, u64 *table, enum page_type type, u32 i, struct domain *owner) {
-    u64 entry = table[i];
-    int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : entry_get(pg, type, &entry, owner);
+    for (u32 first = 0; first < 512; first += TABLE_GROUP) {
+        u32 mask = group_present(table + first);
 
-    if (rc == -ERESTART || (!rc && stop_after(type, i))) {
-        table[i] = rc ? table[i] : entry;
-        pg->aux = rc ? i : i + 1;
-        return -ERESTART;
+        sum->groups |= mask ? 1u << first / TABLE_GROUP : 0;
+        while (mask) {
+            u32 i = next_slot(first, &mask);
+            u64 entry = table[i];
+            int rc = leaf_get(pg, &entry, owner);
+
+            if (unlikely(rc)) {
+                table_put_entries(pg, PT_L1, i, ALL_PARTS);
+                return rc;
+            }
+            if (unlikely(entry != table[i]))
+                table[i] = entry;
+        }
     }
-    if (rc) {
-        table_put_entries(pg, type, i, ALL_PARTS);
-        return rc;
-    }
-    if (entry != table[i])
-        table[i] = entry;
     return 0;
 }
 
-int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, u32 *parts) {
+/* The longer work of the upper levels stops between the entries of an L2 table, each of which may have an L1 table
+ * validated, and between the groups of others, whose entries stop by themselves if they have much to do. */
+static bool stop_after(enum page_type type, u32 slot, u32 rest_of_group) {
+    return slot < 511 && (type == PT_L2 || !rest_of_group) && preempt_pending();
+}
+
+static inline __attribute__((always_inline)) int get_upper(struct page *pg, u64 *table, enum page_type type, u32 i,
+                                                           u32 rest_of_group, struct domain *owner) {
+    int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : upper_get(pg, type, table[i], owner);
+
+    if (rc == -ERESTART || (!rc && stop_after(type, i, rest_of_group))) {
+        pg->aux = rc ? i : i + 1;
+        return -ERESTART;
+    }
+    if (rc)
+        table_put_entries(pg, type, i, ALL_PARTS);
+    return rc;
+}
+
+int table_get_entries(struct page *pg, enum page_type type, struct domain *owner, struct table_sum *sum) {
     u64 *table = page_to_virt(pg);
     u32 start = pg->aux;
 
-    *parts = start ? ALL_PARTS : 0; /* what an earlier try saw is not known any more */
+    if (type == PT_L1)
+        return get_leaves(pg, owner, sum);
     for (u32 first = start - start % TABLE_GROUP; first < 512; first += TABLE_GROUP) {
         u32 mask = group_present(table + first);
 
-        *parts |= mask ? 1u << first / TABLE_PART : 0;
+        sum->groups |= mask ? 1u << first / TABLE_GROUP : 0;
         while (mask) {
             u32 i = next_slot(first, &mask);
-            int rc = i < start ? 0 : get_entry(pg, table, type, i, owner);
+            int rc = i < start ? 0 : get_upper(pg, table, type, i, mask, owner);
 
+            sum->entries++;
             if (rc)
                 return rc;
         }

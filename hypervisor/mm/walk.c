@@ -8,62 +8,111 @@ static bool is_canonical(u64 a) {
     return (s64)(a << 16) >> 16 == (s64)a;
 }
 
-u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) {
+/* The upper three levels: where the L1 table is, and what they do to the rights of all its entries. */
+static bool walk_down(struct walk *w, mfn_t base, gva_t va) {
     u64 all = ~0ul, any = 0, e = pte_make(base, PTE_P);
+
+    if (!is_canonical(va.a) || slot_is_reserved(pt_slot(va.a, 4)) || !mfn_readable(base))
+        return false;
+#pragma GCC unroll 3
+    for (int level = 4; level > 1; level--) {
+        e = READ_ONCE(((const u64 *)mfn_to_virt(pte_mfn(e)))[pt_slot(va.a, level)]);
+        if (!(e & PTE_P) || !mfn_readable(pte_mfn(e)))
+            return false;
+        all &= e;
+        any |= e;
+    }
+    w->table = mfn_to_virt(pte_mfn(e));
+    w->keep = all | ~(PTE_W | PTE_U);
+    w->set = any & PTE_NX;
+    return true;
+}
+
+static inline u64 leaf_of(const struct walk *w, gva_t va, maddr_t *entry) {
+    const u64 *at = w->table + pt_slot(va.a, 1);
+    u64 pte = READ_ONCE(*at);
+
+    if (entry)
+        *entry = virt_to_maddr(at);
+    return pte & PTE_P ? (pte & w->keep) | w->set : 0;
+}
+
+u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) {
+    struct walk w;
 
     if (entry)
         entry->a = 0;
-    if (!is_canonical(va.a) || slot_is_reserved(pt_slot(va.a, 4)))
+    return walk_down(&w, base, va) ? leaf_of(&w, va, entry) : 0;
+}
+
+/* The epoch is read before the tables: what changes later has another. */
+static __attribute__((noinline)) bool remember(struct walk *w, u64 region, mfn_t base, const struct domain *d) {
+    struct walk new = {.region = region, .base = base};
+
+    new.epoch = __atomic_load_n(&d->walk_epoch, __ATOMIC_SEQ_CST);
+    if (!walk_down(&new, base, gva(region << REGION_SHIFT)))
+        return false;
+    *w = new;
+    return true;
+}
+
+/* mm_walk() from the vCPU's base. The CPU remembers the upper levels of its last walks. */
+static inline __attribute__((always_inline)) u64 walk(const struct vcpu *v, gva_t va, maddr_t *entry) {
+    u64 region = va.a >> REGION_SHIFT;
+    mfn_t base = READ_ONCE(v->base);
+    struct walk *w = &this_cpu()->walks[(region + base.n) % NR_WALKS];
+
+    if (unlikely(w->region != region || !mfn_eq(w->base, base) ||
+                 w->epoch != __atomic_load_n(&v->domain->walk_epoch, __ATOMIC_SEQ_CST)) &&
+        !remember(w, region, base, v->domain))
         return 0;
-#pragma GCC unroll 4
-    for (int level = 4; level >= 1; level--) {
-        mfn_t table = pte_mfn(e);
-
-        if (!(e & PTE_P) || !mfn_readable(table))
-            return 0;
-        if (level < 4) {
-            all &= e;
-            any |= e;
-        }
-        if (level == 1 && entry)
-            entry->a = mfn_to_maddr(table).a + pt_slot(va.a, 1) * 8;
-        e = READ_ONCE(((const u64 *)mfn_to_virt(table))[pt_slot(va.a, level)]);
-    }
-    return e & PTE_P ? (e & (all | ~(PTE_W | PTE_U))) | (any & PTE_NX) : 0;
+    return leaf_of(w, va, entry);
 }
 
-/* The frame behind a guest address, held for reading or writing; NULL if the guest may not. */
-static struct page *hold(struct vcpu *v, gva_t va, bool write) {
-    u64 pte = mm_walk(v->base, va, NULL);
-    struct page *pg;
+u64 mm_walk_vcpu(const struct vcpu *v, gva_t va, maddr_t *entry) {
+    if (entry)
+        entry->a = 0;
+    return walk(v, va, entry);
+}
 
-    if (!(pte & PTE_P) || (write && !(pte & PTE_W)) || !mfn_readable(pte_mfn(pte)))
+/* The frame behind a guest address, held for reading, or for writing; NULL if the guest may not. */
+static inline __attribute__((always_inline)) struct page *hold_to_read(struct vcpu *v, gva_t va) {
+    u64 pte = walk(v, va, NULL);
+    struct page *pg = mfn_to_page(pte_mfn(pte));
+
+    return likely(pte & PTE_P && mfn_readable(pte_mfn(pte)) && ref_get(pg, v->domain)) ? pg : NULL;
+}
+
+static struct page *hold(struct vcpu *v, gva_t va) {
+    u64 pte = walk(v, va, NULL);
+    struct page *pg = mfn_to_page(pte_mfn(pte));
+
+    if (!(pte & PTE_P) || !(pte & PTE_W) || !mfn_readable(pte_mfn(pte)))
         return NULL;
-    pg = mfn_to_page(pte_mfn(pte));
-    if (write)
-        return ref_get_with_type(pg, v->domain, PT_WRITABLE) ? NULL : pg;
-    return ref_get(pg, v->domain) ? pg : NULL;
-}
-
-static void let_go(struct page *pg, bool write) {
-    if (write)
-        type_put(pg);
-    ref_put(pg);
+    return ref_get_with_type(pg, v->domain, PT_WRITABLE) ? NULL : pg;
 }
 
 static size_t chunk_of(gva_t va, size_t n) {
     return MIN(n, PAGE_SIZE - va.a % PAGE_SIZE);
 }
 
-int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
+/* Within one page. */
+static inline __attribute__((always_inline)) int copy_from_page(struct vcpu *v, void *dst, gva_t src, size_t n) {
+    struct page *pg = hold_to_read(v, src);
+
+    if (!pg)
+        return -EFAULT;
+    memcpy(dst, (char *)page_to_virt(pg) + src.a % PAGE_SIZE, n);
+    ref_put(pg);
+    return 0;
+}
+
+static __attribute__((noinline)) int copy_from_pages(struct vcpu *v, void *dst, gva_t src, size_t n) {
     while (n) {
         size_t chunk = chunk_of(src, n);
-        struct page *pg = hold(v, src, false);
 
-        if (!pg)
+        if (copy_from_page(v, dst, src, chunk))
             return -EFAULT;
-        memcpy(dst, (char *)page_to_virt(pg) + src.a % PAGE_SIZE, chunk);
-        let_go(pg, false);
         dst = (char *)dst + chunk;
         src.a += chunk;
         n -= chunk;
@@ -71,15 +120,21 @@ int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
     return 0;
 }
 
+int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
+    if (likely(n && src.a % PAGE_SIZE + n <= PAGE_SIZE))
+        return copy_from_page(v, dst, src, n);
+    return copy_from_pages(v, dst, src, n);
+}
+
 int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n) {
     while (n) {
         size_t chunk = chunk_of(dst, n);
-        struct page *pg = hold(v, dst, true);
+        struct page *pg = hold(v, dst);
 
         if (!pg)
             return -EFAULT;
         memcpy((char *)page_to_virt(pg) + dst.a % PAGE_SIZE, src, chunk);
-        let_go(pg, true);
+        ref_put_with_type(pg);
         src = (const char *)src + chunk;
         dst.a += chunk;
         n -= chunk;
@@ -89,23 +144,23 @@ int copy_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n) {
 
 int copy_frame_to_vcpu(struct vcpu *v, gva_t dst, const void *src, size_t n, u64 *fault) {
     size_t first = chunk_of(dst, n);
-    struct page *low = hold(v, dst, true), *high = NULL;
+    struct page *low = hold(v, dst), *high = NULL;
 
     *fault = dst.a;
     if (!low)
         return -EFAULT;
     if (first < n) {
         *fault = dst.a + first;
-        high = hold(v, gva(*fault), true);
+        high = hold(v, gva(*fault));
         if (!high) {
-            let_go(low, true);
+            ref_put_with_type(low);
             return -EFAULT;
         }
         memcpy(page_to_virt(high), (const char *)src + first, n - first);
-        let_go(high, true);
+        ref_put_with_type(high);
     }
     memcpy((char *)page_to_virt(low) + dst.a % PAGE_SIZE, src, first);
-    let_go(low, true);
+    ref_put_with_type(low);
     return 0;
 }
 
@@ -118,17 +173,17 @@ int copy_to_guest(gva_t dst, const void *src, size_t n) {
 }
 
 void *mm_hold_page(struct vcpu *v, gva_t va, struct page **held) {
-    *held = hold(v, va, true);
+    *held = hold(v, va);
     return *held ? (char *)page_to_virt(*held) + va.a % PAGE_SIZE : NULL;
 }
 
 void mm_let_go(struct page *held) {
     if (held)
-        let_go(held, true);
+        ref_put_with_type(held);
 }
 
 bool mm_find_pt_write(struct vcpu *v, gva_t va, maddr_t *entry, u64 *old) {
-    u64 pte = mm_walk(v->base, gva(va.a & ~7ul), NULL);
+    u64 pte = walk(v, va, NULL);
     struct page *pg;
 
     if (!(pte & PTE_P) || !mfn_readable(pte_mfn(pte)))

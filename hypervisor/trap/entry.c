@@ -58,16 +58,11 @@ static void find_mode(struct vcpu *v, const struct regs *r) {
     v->kernel_mode = (r->vector < VEC_SYSCALL && (r->cs & 3) != 3) || v->gate->kernel_mode;
 }
 
-static void handle_syscall(struct vcpu *v, struct regs *r) {
+static void handle_syscall(struct vcpu *v, const struct regs *r) {
     const struct guest_entry *to = r->vector == VEC_SYSCALL     ? &v->syscall
                                    : r->vector == VEC_SYSCALL32 ? &v->syscall32
                                                                 : &v->sysenter;
 
-    if (v->kernel_mode && r->vector == VEC_SYSCALL) {
-        v->count[COUNT_HYPERCALL]++;
-        hypercall_dispatch(v);
-        return;
-    }
     v->count[COUNT_SYSCALL]++;
     trap_enter_callback(v, to, r->vector == VEC_SYSCALL);
 }
@@ -103,8 +98,10 @@ static void handle_exception(struct vcpu *v, struct regs *r, u64 cr2) {
     }
 }
 
-static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2) {
-    if (r->vector < 256 && handle_interrupt(c, r->vector)) {
+static __attribute__((noinline)) void handle(struct cpu *c, struct vcpu *v, struct regs *r) {
+    u64 cr2 = read_cr2(); /* a page fault's */
+
+    if (r->vector < 256 && r->vector != VEC_PF && handle_interrupt(c, r->vector)) {
         v->count[COUNT_INTERRUPT]++;
         if ((r->cs & 3) == 3 && v->kernel_mode)
             promote_to_ring1(r);
@@ -116,7 +113,7 @@ static void handle(struct cpu *c, struct vcpu *v, struct regs *r, u64 cr2) {
         handle_exception(v, r, cr2);
 }
 
-static void come_in(struct cpu *c, struct vcpu *v) {
+static inline void come_in(struct cpu *c, struct vcpu *v) {
     __atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
     c->entries++;
     c->tlb_clock = tlb_clock_now();
@@ -124,15 +121,20 @@ static void come_in(struct cpu *c, struct vcpu *v) {
     gate_take_kernel_sp(v);
 }
 
+/* Hypercalls are most of what comes. */
 void trap_from_guest(void) {
     struct cpu *c = this_cpu();
     struct vcpu *v = c->current;
     struct regs *r = vcpu_regs(v);
-    u64 cr2 = r->vector == VEC_PF ? read_cr2() : 0;
 
     come_in(c, v);
     find_mode(v, r);
-    handle(c, v, r, cr2);
+    if (likely(v->kernel_mode && r->vector == VEC_SYSCALL)) {
+        v->count[COUNT_HYPERCALL]++;
+        hypercall_dispatch(v);
+    } else {
+        handle(c, v, r);
+    }
     run_loop();
 }
 

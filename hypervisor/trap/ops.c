@@ -10,7 +10,7 @@
 #include <pv/x86.h>
 
 static bool page_fault(struct vcpu *v, struct emul_fault *fault, u64 va, u32 error) {
-    u64 pte = mm_walk(v->base, gva(va), NULL);
+    u64 pte = mm_walk_vcpu(v, gva(va), NULL);
 
     error |= (pte & PTE_P ? PF_PRESENT : 0) | (v->kernel_mode ? 0 : PF_USER);
     *fault = (struct emul_fault){.vector = VEC_PF, .error_code = error, .cr2 = va};
@@ -33,7 +33,7 @@ static bool op_write(void *arg, u64 va, const void *buf, size_t len, struct emul
 
 static bool op_check_write(void *arg, u64 va, size_t len, struct emul_fault *fault) {
     (void)len;
-    return mm_walk(((struct vcpu *)arg)->base, gva(va), NULL) & PTE_W || page_fault(arg, fault, va, PF_WRITE);
+    return mm_walk_vcpu(arg, gva(va), NULL) & PTE_W || page_fault(arg, fault, va, PF_WRITE);
 }
 
 static u64 op_segment_base(void *arg, enum emul_segment seg) {

@@ -79,8 +79,8 @@ u32 tlb_clock_advance(void) {
 void tlb_flush_stale(u32 clock) {
     flushes += clock;
 }
-u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) { /* base is the one L1; the address its slot */
-    *entry = va.a / PAGE_SIZE < 512 ? maddr((base.n << PAGE_SHIFT) + va.a / PAGE_SIZE * 8) : maddr(0);
+u64 mm_walk_vcpu(const struct vcpu *v, gva_t va, maddr_t *entry) { /* the base is the one L1; the address its slot */
+    *entry = va.a / PAGE_SIZE < 512 ? maddr((v->base.n << PAGE_SHIFT) + va.a / PAGE_SIZE * 8) : maddr(0);
     return entry->a ? *(u64 *)maddr_to_virt(*entry) : 0;
 }
 static inline void entry_drop(u64 old) {

@@ -74,6 +74,7 @@ static void check_vcpu(const struct vcpu *v, const struct m_vcpu *mv) {
         MUST(number_of(v->gdt_frames[i]) == mv->gdt[i]);
     for (u32 i = 0; i < LDT_PAGES; i++)
         MUST(number_of(v->ldt_frames[i]) == mv->ldt[i]);
+    MUST(mm_host_walks_agree(v));
 }
 
 static void check_domain(const struct m_domain *o) {

@@ -89,6 +89,8 @@ struct domain *mm_host_domain(domid_t id, u32 vcpus, u64 max_pages) {
     d->page_list = d->taken_list = d->zombies = FRAME_NONE;
     spin_init(&d->page_lock, LOCK_PAGES);
     mm_new_epoch(d);
+    mm_new_high_epoch(d);
+    mm_new_walk_epoch(d);
     known[id] = d;
     for (u32 i = 0; i < vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
@@ -171,4 +173,30 @@ void mm_host_roots(struct cpu *c) {
         c->root[i / ROOT_WAYS][i % ROOT_WAYS] = (struct guest_root){.table = tables[c->id][i], .base = MFN_INVALID};
     c->user_root = (struct guest_root){.table = tables[c->id][ROOT_SETS * ROOT_WAYS]};
     c->kernel_root = &c->root[0][0];
+}
+
+static bool walk_agrees(const struct vcpu *v, u64 va) {
+    maddr_t fresh, remembered;
+    u64 pte = mm_walk(v->base, gva(va), &fresh);
+
+    return mm_walk_vcpu(v, gva(va), &remembered) == pte && fresh.a == remembered.a;
+}
+
+/* The first leaf under each entry of each L2 table. Where the tables end earlier there is nothing to remember. */
+static bool walks_agree_under(const struct vcpu *v, mfn_t table, int level, u64 va) {
+    const u64 *entries = mm_host_table(table);
+
+    for (u32 i = 0; i < 512; i++) {
+        u64 at = va | (u64)i << (3 + 9 * level), canonical = (u64)((s64)(at << 16) >> 16);
+
+        if (!(entries[i] & PTE_P) || !mfn_readable(pte_mfn(entries[i])))
+            continue;
+        if (level == 2 ? !walk_agrees(v, canonical) : !walks_agree_under(v, pte_mfn(entries[i]), level - 1, at))
+            return false;
+    }
+    return true;
+}
+
+bool mm_host_walks_agree(const struct vcpu *v) {
+    return mfn_eq(v->base, MFN_INVALID) || walks_agree_under(v, v->base, 4, 0);
 }

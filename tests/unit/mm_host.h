@@ -67,4 +67,7 @@ void mm_host_roots(struct cpu *c);
 /* One entry of a table, as the domain's guest would ask for. */
 int mm_host_set(struct domain *d, mfn_t table, u32 slot, u64 value);
 
+/* What this CPU's remembered walks say about the vCPU's address space is what its tables say. False: it is not. */
+bool mm_host_walks_agree(const struct vcpu *v);
+
 #endif

@@ -250,6 +250,8 @@ static void check_domain(struct domain *d) {
             n++;
         }
     MUST(d->tot_pages == n && d->owned_pages == n && n <= d->max_pages);
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        MUST(mm_host_walks_agree(d->vcpu[i]));
     st.stats->most_pages = MAX(st.stats->most_pages, n);
 }
 

@@ -139,13 +139,43 @@ static void roots_are_kept(void **state) {
     assert_int_equal(mm_set_base(s.v, base[0]), 0);
     assert_true(composed()[272] == (SHOWN(l3) | MARK));
     /* Another user base with the same kernel base is another root. */
+    assert_int_equal(mm_host_set(d, base[0], 3, mm_pte(l3, MM_RWP)), 0);
+    composed()[3] |= MARK;
     assert_int_equal(mm_set_user_base(s.v, s.l[4]), 0);
     mm_compose(cpus[0], s.v);
     assert_false(s.v->fused);
-    assert_true(kernel_root()[272] == SHOWN(l3));
+    assert_true(kernel_root()[3] == mm_pte(l3, MM_RWP));
     /* Nobody uses a split vCPU's again. */
+    kernel_root()[3] |= MARK;
+    assert_true(composed()[3] == mm_pte(l3, MM_RWP));
+}
+
+/* Entries of the low half change; the kernel half is kept until one of its own does, in any L4. */
+static void kernel_halves_are_kept(void **state) {
+    mfn_t l3 = mm_host_frame(d), l4 = l4_with(l3), another = l4_with(l3);
+
+    (void)state;
+    assert_int_equal(mm_pin(d, another, PT_L4), 0);
+    assert_int_equal(mm_set_base(s.v, l4), 0);
+    composed()[272] |= MARK;
+    assert_int_equal(mm_host_set(d, l4, 3, mm_pte(l3, MM_RWP)), 0);
+    assert_true(composed()[3] == mm_pte(l3, MM_RWP));
+    assert_true(kernel_root()[272] == (SHOWN(l3) | MARK));
+    assert_int_equal(mm_host_set(d, l4, 3, 0), 0);
+    assert_int_equal(composed()[3], 0);
+    assert_true(kernel_root()[272] == (SHOWN(l3) | MARK));
+    assert_int_equal(mm_host_set(d, l4, 273, mm_pte(l3, MM_RWP)), 0);
+    assert_true(composed()[272] == SHOWN(l3) && kernel_root()[273] == SHOWN(l3));
     kernel_root()[272] |= MARK;
+    assert_int_equal(mm_host_set(d, another, 272, 0), 0);
     assert_true(composed()[272] == SHOWN(l3));
+    /* What is gone from there is not forgotten when the low half is filled. */
+    assert_int_equal(mm_host_set(d, l4, 3, mm_pte(l3, MM_RWP)), 0);
+    mm_compose(cpus[0], s.v);
+    assert_int_equal(mm_host_set(d, l4, 272, 0), 0);
+    assert_int_equal(mm_host_set(d, l4, 273, 0), 0);
+    assert_int_equal(composed()[272], 0);
+    assert_int_equal(kernel_root()[273], 0);
 }
 
 /* More kernel bases than there are places for roots. */
@@ -249,6 +279,7 @@ int main(void) {
         T(compose_clears_u_in_the_kernel_half),
         T(fused_or_split),
         T(roots_are_kept),
+        T(kernel_halves_are_kept),
         T(roots_make_room),
         T(kept_roots_see_changed_entries),
         T(kept_roots_end_with_their_table),

@@ -311,6 +311,65 @@ static void walks(void **state) {
     mm_host_table(s.l[3])[pt_slot(MM_MAP_BASE, 3)] |= PTE_P;
 }
 
+static void check_walk(u64 va, u64 pte) {
+    maddr_t entry;
+
+    assert_true(mm_walk_vcpu(s.v, gva(va), &entry) == pte);
+    assert_true(mm_host_walks_agree(s.v));
+}
+
+/* The upper levels of a walk are remembered until one of them says something else. */
+static void walks_are_remembered(void **state) {
+    mfn_t a = mm_host_frame(d), b = mm_host_frame(d), l1 = mm_host_frame(d), l2 = mm_host_frame(d),
+          l3 = mm_host_frame(d);
+    u32 slot2 = pt_slot(MM_MAP_BASE, 2), slot3 = pt_slot(MM_MAP_BASE, 3), slot4 = pt_slot(MM_MAP_BASE, 4);
+    u64 epoch;
+
+    (void)state;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    mm_host_table(l1)[0] = mm_pte(b, MM_RWP);
+    check_walk(MM_SLOT_VA(0), mm_pte(a, MM_RWP));
+    epoch = d->walk_epoch;
+    /* Leaves are read each time, and what was not there was not remembered. */
+    assert_int_equal(map(1, b, MM_RWP), 0);
+    check_walk(MM_SLOT_VA(1), mm_pte(b, MM_RWP));
+    check_walk(MM_SLOT_VA(512), 0);
+    assert_int_equal(mm_host_set(d, s.l[2], slot2 + 1, mm_pte(l1, MM_RWP)), 0);
+    check_walk(MM_SLOT_VA(512), mm_pte(b, MM_RWP));
+    assert_true(d->walk_epoch == epoch);
+    /* Other rights, or another table, at each level. */
+    assert_int_equal(mm_host_set(d, s.l[2], slot2, mm_pte(s.l[1], PTE_P | PTE_U)), 0);
+    check_walk(MM_SLOT_VA(0), mm_pte(a, PTE_P | PTE_U));
+    assert_int_equal(mm_host_set(d, s.l[2], slot2, mm_pte(l1, MM_RWP)), 0);
+    check_walk(MM_SLOT_VA(0), mm_pte(b, MM_RWP));
+    assert_int_equal(mm_host_set(d, s.l[3], slot3, mm_pte(l2, MM_RWP)), 0);
+    check_walk(MM_SLOT_VA(0), 0);
+    assert_int_equal(mm_host_set(d, s.l[3], slot3, mm_pte(s.l[2], MM_RWP)), 0);
+    check_walk(MM_SLOT_VA(0), mm_pte(b, MM_RWP));
+    assert_int_equal(mm_host_set(d, s.l[4], slot4, mm_pte(l3, MM_RWP)), 0);
+    check_walk(MM_SLOT_VA(0), 0);
+}
+
+/* Each base has its own; and one that was no table for a while is another. */
+static void walks_are_of_a_base(void **state) {
+    mfn_t l4 = mm_host_frame(d), a = mm_host_frame(d);
+    u64 pte = mm_pte(a, MM_RWP);
+
+    (void)state;
+    assert_int_equal(map(0, a, MM_RWP), 0);
+    check_walk(MM_SLOT_VA(0), pte);
+    assert_int_equal(mm_set_base(s.v, l4), 0);
+    check_walk(MM_SLOT_VA(0), 0);
+    mm_host_table(s.l[4])[511] = 0;
+    assert_int_equal(mm_set_base(s.v, s.l[4]), 0);
+    check_walk(MM_SLOT_VA(0), pte);
+    assert_int_equal(mm_set_base(s.v, l4), 0);
+    assert_true(mm_drain(d));
+    mm_host_table(s.l[4])[0] = 0;
+    assert_int_equal(mm_set_base(s.v, s.l[4]), 0);
+    check_walk(MM_SLOT_VA(0), 0);
+}
+
 /* A table that changes under a walk can name any frame: what is no RAM reads as zeros, what is beyond it is not read.
  */
 static void walks_end_outside_ram(void **state) {
@@ -519,6 +578,8 @@ int main(void) {
         T(bases_hold_their_tables),
         T(roots_are_composed_anew),
         T(walks),
+        T(walks_are_remembered),
+        T(walks_are_of_a_base),
         T(walks_end_outside_ram),
         T(copies),
         T(trapped_writes_find_their_entry),

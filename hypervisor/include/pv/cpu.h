@@ -27,11 +27,24 @@ enum cpu_request_bit {
 struct guest_root {
     u64 *table; /* direct map */
     u64 epoch;
+    u64 high_epoch; /* of its kernel half alone */
     mfn_t base, user_base;
     u32 groups; /* groups of 16 slots that may be filled */
 };
 #define ROOT_SETS 8
 #define ROOT_WAYS 2
+
+/* What the upper levels under a base say about a region of 2 MiB, when the domain's walk_epoch was `epoch`; 0: nothing.
+ * See mm/walk.c. */
+struct walk {
+    u64 region;
+    mfn_t base;
+    u64 epoch;
+    const u64 *table; /* the L1 table, direct map */
+    u64 keep, set;    /* what they leave of its entries, and add to them */
+};
+#define NR_WALKS 16
+#define REGION_SHIFT 21
 
 struct cpu {
     u32 id;
@@ -67,6 +80,8 @@ struct cpu {
     bool gate_dirty;  /* the gate slot does not show the current vCPU's pages yet */
 
     u64 guest_ns_start; /* time of the last entry into a guest, for accounting */
+
+    struct walk walks[NR_WALKS]; /* the last ones, whose-ever */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

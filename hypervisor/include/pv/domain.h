@@ -157,6 +157,8 @@ struct domain {
     u32 taken_list;            /* the same, of frames that mm_destroy() has been at */
     u32 zombies;               /* first frame of the list of zombie tables, ~0: none; lock: mm_lock */
     u64 l4_epoch;             /* another one after each change of what a CPU root is composed from; read without lock */
+    u64 l4_high_epoch;        /* the same of their kernel halves alone */
+    u64 walk_epoch;           /* another one when walks may not be remembered any more; read without lock */
     u64 tot_pages, max_pages; /* tot_pages: those on the lists; lock: page_lock */
     u64 claimed_pages;        /* set aside for it, of those it does not have yet; lock: mm's for claims */
     u64 owned_pages;          /* frames whose owner this is, given up or not; atomic */

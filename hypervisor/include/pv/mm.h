@@ -184,6 +184,12 @@ extern bool (*mm_may_map_device)(const struct domain *d, mfn_t m);
 /* The leaf entry that maps va under L4 `base`, 0 if none. Entries are untrusted once the walk is over: take a reference
  * before using the frame. *level: 1 (there are no guest superpages). */
 u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry);
+/* The same from the vCPU's base, and cheaper. */
+u64 mm_walk_vcpu(const struct vcpu *v, gva_t va, maddr_t *entry);
+/* Gives the domain a new walk_epoch: what CPUs remember of walks of its tables is forgotten. At birth, when a present
+ * entry above the L1 tables has changed, and when an L4 ceases to be one: after the change and before what it drops is
+ * dropped. */
+void mm_new_walk_epoch(struct domain *d);
 
 /* --- guest memory as the current kernel sees it: all or nothing per page, 0 or -EFAULT --- */
 int copy_from_guest(void *dst, gva_t src, size_t n);
@@ -228,6 +234,8 @@ bool preempt_pending(void);
 /* Gives the domain a new l4_epoch: no CPU root composed for it so far is used again. At birth, and with each change of
  * what roots are composed from, after the change and before what it drops is dropped. */
 void mm_new_epoch(struct domain *d);
+/* And a new l4_high_epoch: the kernel half of no such root is kept. */
+void mm_new_high_epoch(struct domain *d);
 /* Finds or fills the CPU's guest roots for the vCPU's bases and decides whether it is fused. */
 void mm_compose(struct cpu *c, struct vcpu *v);
 
