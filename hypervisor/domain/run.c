@@ -68,7 +68,7 @@ static void program_timer(struct cpu *c) {
 
 /* Nobody looks at the clock otherwise: whatever is due at some time has its interrupt, which comes in the guest if it
  * did not come before. */
-static void do_requests(struct cpu *c) {
+static __attribute__((noinline)) void do_requests(struct cpu *c) {
     u32 requests = take_requests(c);
     u64 now = time_now();
 
@@ -165,7 +165,7 @@ static inline void leave(struct cpu *c, struct vcpu *v) {
     gate_exit(root_of(c, v));
 }
 
-static void idle(struct cpu *c) {
+static __attribute__((noinline)) void idle(struct cpu *c) {
     cpu_goes_on();
     __atomic_fetch_and(&c->requests, ~(u32)CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST); /* whom it was for is gone */
     x86_idle(c);

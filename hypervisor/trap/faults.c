@@ -90,7 +90,7 @@ static bool is_beyond_lretq(const struct vcpu *v, const struct regs *r, u64 cr2)
     return v->kernel_mode && cr2 - r->rsp >= 16 && cr2 - r->rsp < 32;
 }
 
-void trap_page_fault(struct vcpu *v, u64 cr2) {
+__attribute__((noinline)) void trap_page_fault(struct vcpu *v, u64 cr2) {
     u32 error = vcpu_regs(v)->error_code;
 
     v->count[COUNT_PAGE_FAULT]++;
@@ -173,7 +173,7 @@ static void int_n(struct vcpu *v, u8 n) {
 }
 
 /* #GP, and #NP and #SS: what the guest meant, if it is something we do for it; else its own fault. */
-void trap_general_protection(struct vcpu *v) {
+__attribute__((noinline)) void trap_general_protection(struct vcpu *v) {
     struct regs *r = vcpu_regs(v);
     struct emul_ctx ctx;
     u8 n;
@@ -193,7 +193,7 @@ void trap_general_protection(struct vcpu *v) {
     finish_emulation(v, &ctx, emul_privileged(&ctx));
 }
 
-void trap_invalid_opcode(struct vcpu *v) {
+__attribute__((noinline)) void trap_invalid_opcode(struct vcpu *v) {
     struct emul_ctx ctx = context_of(v);
 
     finish_emulation(v, &ctx, emul_invalid_opcode(&ctx));
