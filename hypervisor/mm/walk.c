@@ -45,6 +45,13 @@ u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry) {
     return walk_down(&w, base, va) ? leaf_of(&w, va, entry) : 0;
 }
 
+bool mm_walk_is_true(const struct walk *w) {
+    struct walk fresh;
+
+    return walk_down(&fresh, w->base, gva(w->region << REGION_SHIFT)) && fresh.table == w->table &&
+           fresh.keep == w->keep && fresh.set == w->set;
+}
+
 /* The epoch is read before the tables: what changes later has another. */
 static __attribute__((noinline)) bool remember(struct walk *w, u64 region, mfn_t base, const struct domain *d) {
     struct walk new = {.region = region, .base = base};

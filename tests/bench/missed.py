@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What holds missed goals back: the profile of each row that misses its goal, by part and by the hypervisor's functions."""
+"""Where the instructions of the rows with goals go: by part and by the hypervisor's functions."""
 import argparse
 import importlib.machinery
 import importlib.util
@@ -17,17 +17,12 @@ def profile_tool():
     return module
 
 
-def rows_of(counted):
-    ours = counted.get("paravane", {})
-    return [name for name, goal in GOALS.items() if ours.get(name, 0) > goal]
-
-
 def profiles(counted, setting, say):
-    """For each missed row: instructions of an operation by part, and (function, instructions, entries) of the most."""
+    """For each row: instructions of an operation by part, and (function, instructions, entries) of the most."""
     tool, result = profile_tool(), {}
     pairs, image = tool.hypervisor_symbols(setting.hypervisors["paravane"])
-    for row in rows_of(counted):
-        say(f"profile of a missed goal: {row}")
+    for row in [name for name in GOALS if name in counted.get("paravane", {})]:
+        say(f"profile of a row with a goal: {row}")
         symbols = tool.Symbols()
         symbols.add([*pairs, (0xffffffff81000000, "-")])
         blocks, count, _ = tool.run(argparse.Namespace(row=row, machine="paravane", scale=1), setting)

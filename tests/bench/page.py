@@ -20,7 +20,7 @@ those of programs it starts are.
 
     make bench-quick                              the goals, in counted instructions
     make bench                                    all of this page's tables: terminal, {out}/results.json, plots
-    make bench BENCH_ARGS=--docs=docs/performance.md
+    make bench BENCH_ARGS=--docs=docs/performance.md              and into this page; with --counted as well, all but times
     make bench-profile ROW=pipe PROFILE_ARGS=--guest    where one row's instructions go, by function
 
 ## Instructions
@@ -48,24 +48,24 @@ nobody else runs: each sends the other an event and sleeps until one comes, so t
 """
 
 MISSED = """\
-## What holds missed goals back
+## Where the instructions go
 
-The same rows under a profiler, instructions of one operation by part (`make bench-profile ROW=...` shows all functions). The part
+The rows with goals under a profiler, instructions of one operation by part (`make bench-profile ROW=...` shows all functions). The part
 "guest kernel" runs in the guest and is out of reach, but for how often it enters the hypervisor. What is left of the hypervisor's:
 
-- *Page tables* (`validate`, `table_put_entries`, `entry_get`, `entry_put`): a process that is born or ends has its tables validated or taken
+- *Page tables* (`validate`, `table_put_entries`): a process that is born or ends has its tables validated or taken
   apart. Each L1 table costs a look at 512 entries, and each present entry a reference, for memory mapped writable also a use, taken
   and given back by compare-and-swap.
-- *Single entries* (`mm_update_entry`, `run_updates`, `begin`): a lock, a reference to the table, two frames' counts, one swap.
-- *The way in and out* (`trap_from_guest`, `run_loop`): 180 to 260 instructions for each hypercall or trapped write, besides the gate's and
-  the two changes of root.
-- *Guest memory* (`mm_walk`, `hold`, `copy_from_vcpu`): arguments are found by a walk of four levels, about 190 instructions each.
+- *Single entries* (`mm_update_entry`, `update_other`): a lock, a reference to the table, two frames' counts, one swap.
+- *The way in and out* (`trap_from_guest`, `run_loop`): about 110 instructions for each hypercall or trapped write, besides the gate's
+  and the two changes of root.
+- *Guest memory* (`copy_from_vcpu`, `hold`): an argument costs about 100 instructions, and another 90 (`remember`) where the upper levels of
+  its tables were not [remembered](memory.md#remembered-walks).
 """
 
-TIMED = """\
-## Time
-
-Time under QEMU's translator: {repeats} boots of each machine in turn, the median of {rounds_timed} rounds in each boot; a ratio is
+TIMED_BEGIN = "\n## Time\n"
+TIMED = TIMED_BEGIN[1:] + """
+Paravane at revision {revision}. Time under QEMU's translator: {repeats} boots of each machine in turn, the median of {rounds_timed} rounds in each boot; a ratio is
 taken between boots that follow each other. Read it as provisional: other work ran on the computer, and a translator makes
 other things dear than a CPU does (changes of address space, above all). The loop never leaves user mode and costs all three
 the same: as far as its row is from 1, so far may any other be off.
@@ -86,7 +86,13 @@ def version(command):
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
-def text(results, settings):
+def timed_part(page):
+    """Of the page as it is: all from the tables of time on, which a run without them leaves alone."""
+    before, begin, rest = page.partition(TIMED_BEGIN)
+    return begin + rest
+
+
+def text(results, settings, kept=""):
     """`settings`: kernel, rounds (counted), rounds_timed, repeats, revision."""
     qemu = version(["qemu-system-x86_64", "--version"]).splitlines()[0]
     parts = [INTRODUCTION.format(out="build/bench", **settings),
@@ -102,6 +108,8 @@ def text(results, settings):
         parts += ["\n" + TIMED.format(**settings),
                   "\n" + markdown(report.TIMED_HEADER, report.timed_lines(results["timed"])),
                   "\n![Time, as a multiple of native](performance-timed.svg)\n"]
+    else:
+        parts.append(kept)
     if results.get("hypercalls_ns"):
         parts += ["\n" + HYPERCALLS_NS, "\n" + markdown(report.HYPERCALLS_HEADER,
                                                         report.hypercall_lines(results["hypercalls_ns"]))]

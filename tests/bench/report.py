@@ -162,4 +162,5 @@ def write(results, out, docs, settings):
                 (docs.parent / f"performance-{name}").write_text((out / name).read_text())
     if docs:
         import page  # which needs this file
-        docs.write_text(page.text(results, settings))
+        kept = page.timed_part(docs.read_text()) if docs.exists() else ""
+        docs.write_text(page.text(results, settings, kept))

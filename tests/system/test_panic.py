@@ -88,6 +88,7 @@ def test_stack_overflow(fault):
     ("use", r"audit: frame \w+ of domain 1 \(count \w+, type \w+\): \d+ references, \d+ found", "audit_again"),
     ("entry", r"audit: frame \w+ is no guest's \(count 0\), and guests refer to it 1 times", "audit_again"),
     ("lost", r"audit: domain 1: 4096 frames listed of 4097, \d+ owned of \d+", "audit_again"),
+    ("walk", r"audit: CPU \d remembers table ffff\w+ for region \w+ under \w+ of domain \d", "audit_again"),
 ], ids=lambda value: value if re.fullmatch(r"\w+", value) else "")
 def test_broken_invariant(fault, name, sentence, where):
     report = report_of(fault(f"fault={name} audit=1"))

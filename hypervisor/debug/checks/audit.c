@@ -2,8 +2,8 @@
 /*
  * The audit: every reference to a frame of a guest and every use of its type is counted anew, from what holds them
  * (entries of tables, pins, base pointers, descriptor tables, vcpu_info pages, rings, grants), and compared with what
- * the frame says. So is what mm keeps about tables and lists. All other CPUs wait at the top of their run loops
- * meanwhile, where no operation is half done but those with a named place to go on from.
+ * the frame says. So is what mm keeps about tables and lists, and what CPUs remember of walks. All other CPUs wait at
+ * the top of their run loops meanwhile, where no operation is half done but those with a named place to go on from.
  */
 #include "checks.h"
 
@@ -247,6 +247,23 @@ static void compare(struct page *pg) {
         compare_links(pg, &tallies[page_to_mfn(pg).n]);
 }
 
+static void check_walks(const struct domain *d, mfn_t base, const struct cpu *c) {
+    for (u32 i = 0; i < NR_WALKS; i++) {
+        const struct walk *w = &c->walks[i];
+
+        if (w->epoch == d->walk_epoch && mfn_eq(w->base, base) && !mm_walk_is_true(w))
+            panic("audit: CPU %u remembers table %p for region %lx under %lx of domain %u", c->id,
+                  (const void *)w->table, w->region, base.n, d->id);
+    }
+}
+
+/* What may be chosen: under a base of some vCPU, of this epoch. */
+static void check_all_walks(const struct domain *d) {
+    for (u32 i = 0; i < d->nr_vcpus; i++)
+        for (u32 c = 0; c < nr_cpus && d->vcpu[i]; c++)
+            check_walks(d, d->vcpu[i]->base, cpus[c]);
+}
+
 static void audit_all(void) {
     memset(tallies, 0, frame_table_max * sizeof(*tallies));
     memset(owned, 0, sizeof(owned));
@@ -254,8 +271,10 @@ static void audit_all(void) {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
         count_domain(d);
     for_each_frame(compare);
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
         check_domain(d);
+        check_all_walks(d);
+    }
     heap_check();
 }
 

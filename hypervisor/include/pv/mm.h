@@ -28,6 +28,7 @@
 struct cpu;
 struct domain;
 struct vcpu;
+struct walk;
 
 enum page_type { PT_NONE, PT_WRITABLE, PT_L1, PT_L2, PT_L3, PT_L4, PT_SEGDESC };
 
@@ -186,6 +187,8 @@ extern bool (*mm_may_map_device)(const struct domain *d, mfn_t m);
 u64 mm_walk(mfn_t base, gva_t va, maddr_t *entry);
 /* The same from the vCPU's base, and cheaper. */
 u64 mm_walk_vcpu(const struct vcpu *v, gva_t va, maddr_t *entry);
+/* For the audit: the tables say what is remembered. */
+bool mm_walk_is_true(const struct walk *w);
 /* Gives the domain a new walk_epoch: what CPUs remember of walks of its tables is forgotten. At birth, when a present
  * entry above the L1 tables has changed, and when an L4 ceases to be one: after the change and before what it drops is
  * dropped. */
