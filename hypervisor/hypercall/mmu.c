@@ -128,8 +128,8 @@ static long run_updates(const struct parties *p, u64 at, u64 count, u64 *done) {
     return 0;
 }
 
-/* Most calls are this. One that is to be done again comes as it came. */
-static long own_update(struct vcpu *v, const u64 *arg) {
+/* Most calls are this. */
+static long own_update(struct vcpu *v, u64 *arg) {
     struct parties own = {v->domain, v->domain};
     struct mmu_update req;
     long rc = copy_from_vcpu(v, &req, gva(arg[0]), sizeof(req));
@@ -137,6 +137,8 @@ static long own_update(struct vcpu *v, const u64 *arg) {
     if (!rc)
         rc = one_update(&own, &req);
     report_done(arg[2], !rc, 0);
+    if (unlikely(rc == -ERESTART))
+        arg[1] = 1 | PREEMPTED;
     return rc;
 }
 
