@@ -4,6 +4,7 @@ compares what the steps printed with what they print there."""
 import os
 import subprocess
 
+import hostile
 import pexpect
 import pytest
 import qemu
@@ -13,9 +14,11 @@ from host import drive
 HYPERVISORS = {"paravane": ["paravane"], "xen": ["xen"], "both": ["paravane", "xen"]}
 # One machine each, and dom0's kernel in it.
 RUNS = [("libvirt", "6.1"), ("qcow2", "6.1"), ("store", "6.12"), ("commands", "6.1"), ("life", "6.12"), ("devices", "6.1"), ("grub", "6.12"), ("save", "6.1"), ("rogue", "6.1"), ("cycles", "6.1")]
-# What else the machine is: for the rogue, a second disk with a kernel for the guest.
-OPTIONS = {"rogue": {"extra": drive(qemu.GUESTS / "rogue.elf")}, "libvirt": {"image": "large"}, "qcow2": {"image": "large"},
-           "store": {"words": "paravane.xenstored=xenstored"}}
+# What else the machine is: further disks with kernels for guests.
+OPTIONS = {"rogue": {"extra": drive(qemu.GUESTS / "rogue.elf")}, "commands": {"extra": hostile.drives(*hostile.SHORT_KERNELS)},
+           "libvirt": {"image": "large"}, "qcow2": {"image": "large"}, "store": {"words": "paravane.xenstored=xenstored"}}
+# What follows in the same machine on Paravane alone.
+MORE = {"commands": hostile.SHORT}
 QUICK = {"commands"}
 
 
@@ -26,10 +29,18 @@ def test_scenario(dom0, request, scenario, kernel):
     for hypervisor in wanted:
         host = dom0(hypervisor, kernel=kernel, **OPTIONS.get(scenario, {}))
         outputs.append(scenarios.run(host, scenarios.SCENARIOS[scenario]))
+        if hypervisor == "paravane":
+            scenarios.run(host, MORE.get(scenario, []))
         host.kill()
     if len(outputs) == 2:
         found = scenarios.differences(*outputs, scenarios.read_table())
         assert not found, found
+
+
+@pytest.mark.long
+def test_hostile(dom0):
+    """Every hostile kernel beside dom0 and another guest of its."""
+    scenarios.run(dom0("paravane", extra=hostile.drives(*hostile.KERNELS)), hostile.SCENARIO)
 
 
 def test_differences():
