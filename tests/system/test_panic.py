@@ -45,7 +45,7 @@ def test_null_pointer(fault):
     assert re.search(r"vector 14 error 2  cr2 0000000000000008", report) and re.search(r"rax [0-9a-f]{16}  rbx", report)
     assert backtrace(report)[:2] == ["fault_null", "fire"] and "run_loop" in backtrace(report)
     assert re.search(r"CPU 1 was (in its guest|idle|in the hypervisor)\n", report)
-    assert len(re.findall(r"vCPU 0 of guest second, in \w+ mode", report)) == 1
+    assert len(re.findall(r"vCPU 0 of guest second, \w+ mode: rip", report)) == 1
 
 
 def test_assertion_on_the_second_cpu(fault):
@@ -64,7 +64,7 @@ def test_panics_on_two_cpus_at_once(fault):
 
 def test_fault_of_the_report_itself(fault):
     report = report_of(fault("fault=double"))
-    assert re.search(r"PANIC while reporting one: page fault in the hypervisor at print_vcpu\+0x", report)
+    assert re.search(r"PANIC while reporting one: page fault in the hypervisor at vcpu_print\+0x", report)
     assert report.count("PANIC") == 2
 
 
