@@ -128,21 +128,23 @@ The same Debian dom0 ([dom0-image.md](dom0-image.md)) on both hypervisors: one d
 tools. One QEMU, `-machine q35 -cpu qemu64` (the peer's dom0 needs that CPU, so both get it), {cpus} CPUs, {memory} MiB, of which dom0 has 640. Guests run the
 same kernel, with one vCPU and {mib} MiB. {qemu}; Paravane at revision {revision}.
 
+`tests/bench/meter` measures disks and networks, in dom0 and in guests: direct I/O, one request at a time, on a disk whose image the computer
+has in its memory; TCP without Nagle's delay. Guests' cards are on a bridge of dom0's. Pings come every 50 ms, the first with its ARP.
+"""
+
+TIME_TEXT = """\
 ## Time
 
 {boots} boots of each, in turn, under QEMU's translator (`-accel tcg,thread=multi`); in each boot every row is measured once. A translator makes
 other things dear than a CPU does: a change of address space costs most, so that this says little about a real machine. What says more are the
 counts further down. Seconds and microseconds are given so that one knows what is spoken of; they hold for one computer. What is compared is how
 many times as fast Paravane is, between boots that follow each other: above 1 it is faster.{beside}
-
-`tests/bench/meter` measures disks and networks, in dom0 and in guests: direct I/O, one request at a time, on a disk whose image the computer
-has in its memory; TCP without Nagle's delay. Guests' cards are on a bridge of dom0's. Pings come every 50 ms, the first with its ARP.
 """
 
 MEMORY_TEXT = """\
 ## Memory
 
-What `XENMEM`'s owner says by `XEN_SYSCTL_physinfo`, without guests, and with guests of 16 MiB that sleep (the SDK's kernel `hello`, made by xl).
+What `XEN_SYSCTL_physinfo` calls free, without guests, and with guests of 16 MiB that sleep (the SDK's kernel `hello`, made by xl).
 """
 
 INSTRUCTIONS_TEXT = """\
@@ -177,10 +179,14 @@ What the differences come from:
 def text(results, beside):
     runs, counts = results["runs"], results.get("counts")
     qemu = version(["qemu-system-x86_64", "--version"]).splitlines()[0]
-    parts = [INTRODUCTION.format(boots=min(map(len, runs.values())), qemu=qemu, revision=results["made_of"]["revision"], cpus=CPUS, memory=MEMORY,
-                                 mib=GUEST_MIB, kernel=machines.kernel_name(machines.CACHE / "vmlinux-6.1"), beside=beside and f" {beside}")]
-    parts += [f"\n### {heading}\n\n" + markdown(HEADER, lines(runs, rows)) for heading, rows in TABLES]
-    parts.append("\n![Times as fast as on Xen 4.17](performance-dom0.svg)\n\n" + MEMORY_TEXT + "\n" + markdown(MEMORY_HEADER, memory_lines(runs)))
+    parts = [INTRODUCTION.format(qemu=qemu, revision=results["made_of"]["revision"], cpus=CPUS, memory=MEMORY, mib=GUEST_MIB,
+                                 kernel=machines.kernel_name(machines.CACHE / "vmlinux-6.1"))]
+    if boots := min(map(len, runs.values())):
+        parts.append("\n" + TIME_TEXT.format(boots=boots, beside=beside and f" {beside}"))
+        parts += [f"\n### {heading}\n\n" + markdown(HEADER, lines(runs, rows)) for heading, rows in TABLES]
+        parts.append("\n![Times as fast as on Xen 4.17](performance-dom0.svg)\n\n" + MEMORY_TEXT + "\n" + markdown(MEMORY_HEADER, memory_lines(runs)))
+    else:
+        parts.append("\nThis run measured no wall times, so it has nothing of disks, of save and restore, and of memory.\n")
     if counts:
         parts.append("\n" + INSTRUCTIONS_TEXT + "\n" + markdown(INSTRUCTIONS_HEADER, instruction_times(counts)))
         parts.append("\n" + COUNTS_TEXT)
@@ -195,6 +201,7 @@ def write(results, out, docs, beside=""):
     rows = plot_rows(results["runs"])
     drawn = plot.bars("Paravane, times as fast as Xen 4.17 (medians of wall time under emulation)", ["Paravane"], rows, "Xen 4.17") if rows else ""
     (out / "dom0.svg").write_text(drawn)
-    if docs:
+    if docs and drawn:
         (docs.parent / "performance-dom0.svg").write_text(drawn)
+    if docs:
         docs.write_text(text(results, beside))

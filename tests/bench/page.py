@@ -23,6 +23,8 @@ those of programs it starts are.
     make bench BENCH_ARGS=--docs=docs/performance.md              and into this page; with --counted as well, all but times
     make bench-profile ROW=pipe PROFILE_ARGS=--guest    where one row's instructions go, by function
 
+A Debian control domain with its guests, disks and networks: [performance-dom0.md](performance-dom0.md). Many guests: [scale.md](scale.md).
+
 ## Instructions
 
 `qemu-system-x86_64 -icount shift=0,sleep=off`: the emulator advances guest time, and with it the TSC, by 1 ns for each
