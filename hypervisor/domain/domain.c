@@ -209,10 +209,16 @@ void domain_crash(struct domain *d, const char *fmt, ...) {
     domain_shutdown(d, SHUTDOWN_crash);
 }
 
+#define PRINTED_VCPUS 8 /* a guest can have it printed as often as it ends: the log is everybody's */
+
 void domain_print_vcpus(const struct domain *d) {
-    for (u32 i = 0; i < d->nr_vcpus; i++)
-        if (d->vcpu[i] && d->vcpu[i]->initialised)
+    u32 n = 0;
+
+    for (u32 i = 0; i < d->nr_vcpus && n < PRINTED_VCPUS; i++)
+        if (d->vcpu[i] && d->vcpu[i]->initialised) {
             vcpu_print(d->vcpu[i]);
+            n++;
+        }
 }
 
 void domain_pause(struct domain *d) {

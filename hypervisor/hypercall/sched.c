@@ -39,8 +39,7 @@ static long shutdown_code(struct vcpu *v, gva_t at) {
     return 0;
 }
 
-/* For the control domain, about those that it made. */
-/* For the control domain alone: a domain may end itself, but not so. */
+/* For the control domain alone, about those that it made: a domain may end itself, but not so. */
 static long remote_shutdown(struct vcpu *v, gva_t at) {
     struct sched_remote_shutdown s;
     struct domain *d;

@@ -128,7 +128,7 @@ static __attribute__((noinline)) int copy_from_pages(struct vcpu *v, void *dst, 
 }
 
 int copy_from_vcpu(struct vcpu *v, void *dst, gva_t src, size_t n) {
-    if (likely(n && src.a % PAGE_SIZE + n <= PAGE_SIZE))
+    if (likely(n && n <= PAGE_SIZE - src.a % PAGE_SIZE))
         return copy_from_page(v, dst, src, n);
     return copy_from_pages(v, dst, src, n);
 }

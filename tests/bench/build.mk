@@ -27,11 +27,11 @@ $(BENCH_OUT)/meter: $(wildcard $(BENCH_DIR)/meter/*.[ch]) $(BENCH_DIR)/build.mk
 
 PLUGIN_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fPIC -shared
 
-$(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/build.mk
+$(BENCH_OUT)/profile.so: $(BENCH_DIR)/plugin.c $(BENCH_DIR)/plugin.h $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
 	gcc $(PLUGIN_CFLAGS) -o $@ $<
 
-$(BENCH_OUT)/pages.so: $(BENCH_DIR)/pages.c $(BENCH_DIR)/build.mk
+$(BENCH_OUT)/pages.so: $(BENCH_DIR)/pages.c $(BENCH_DIR)/plugin.h $(BENCH_DIR)/build.mk
 	@mkdir -p $(@D)
 	gcc $(PLUGIN_CFLAGS) -o $@ $<
 

@@ -7,44 +7,18 @@
  *     -plugin pages.so,begin=<address>,end=<address>,out=<file>
  *
  * Each time `end` runs the file is written anew: a line "changes <number>", then lines of "address c|d times".
- * As for plugin.c, what is used of the interface (version 1) is declared here.
  */
-#include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "plugin.h"
 
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-typedef void on_execution(unsigned, void *);
-typedef void on_access(unsigned, uint32_t, uint64_t, void *);
-
-extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
-extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, on_execution *, int, void *);
-extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, on_execution *, int, void *);
-extern void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, on_access *, int, int, void *);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
-extern __attribute__((visibility("default"))) int qemu_plugin_version;
-extern __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id, const void *, int, char **);
-
-enum { NO_REGISTERS = 0, READS_AND_WRITES = 3, PAGES = 1 << 20 };
+enum { PAGES = 1 << 20 };
 
 /* An open hash table. `key`: 0 is free, else 2 + twice the page's number, + 1 for code. */
 struct page {
     uint64_t key, root, times;
 };
 
-int qemu_plugin_version = 1;
-
 static struct page pages[PAGES];
-static uint64_t root = 1, changes, begin, end, last[2];
-static const char *out;
+static uint64_t root = 1, changes, last[2];
 
 static struct page *find(uint64_t key) {
     uint64_t i = key * 0x9e3779b97f4a7c15 >> 44;
@@ -119,10 +93,7 @@ static void on_translation(plugin_id id, struct qemu_plugin_tb *tb) {
 
     (void)id;
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, NO_REGISTERS, (void *)address);
-    if (address == begin)
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_begin, NO_REGISTERS, NULL);
-    if (address == end)
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_end, NO_REGISTERS, NULL);
+    watch_places(tb, on_begin, on_end);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
@@ -134,14 +105,8 @@ static void on_translation(plugin_id id, struct qemu_plugin_tb *tb) {
 
 int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "begin=", 6) == 0)
-            begin = strtoull(argv[i] + 6, NULL, 16);
-        else if (strncmp(argv[i], "end=", 4) == 0)
-            end = strtoull(argv[i] + 4, NULL, 16);
-        else if (strncmp(argv[i], "out=", 4) == 0)
-            out = strdup(argv[i] + 4);
-    }
+    for (int i = 0; i < argc; i++)
+        take_option(argv[i]);
     if (!begin || !end || !out)
         return -1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

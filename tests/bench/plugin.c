@@ -8,32 +8,8 @@
  * Each time `end` runs the file is written anew, lines of "address instructions times"; the last one counts. With
  * kinds=on also lines "+kind address times" for each instruction that asks something of the machine, or that enters or
  * leaves a kernel.
- * Debian has no header for the interface (version 1), so what is used of it is declared here.
  */
-#include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-
-extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
-extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int, void *);
-extern void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
-extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-extern void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int, void *, uint64_t);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-__attribute__((visibility("default"))) extern int qemu_plugin_version;
-__attribute__((visibility("default"))) extern int qemu_plugin_install(plugin_id, const void *, int, char **);
-
-enum { NO_REGISTERS = 0, INLINE_ADD = 0 };
+#include "plugin.h"
 
 /* One translation of one block; never freed, since translated code points at `times`. */
 struct block {
@@ -57,13 +33,9 @@ static const struct {
     {"in", 0xed, -1},      {"out", 0xe6, -1},       {"out", 0xe7, -1},      {"out", 0xee, -1},  {"out", 0xef, -1},
 };
 
-int qemu_plugin_version = 1;
-
 static struct block *blocks;
 static struct mark *marks;
 static bool wants_kinds;
-static uint64_t begin, end;
-static const char *out;
 
 static void on_begin(unsigned cpu, void *unused) {
     (void)cpu, (void)unused;
@@ -125,24 +97,14 @@ static void on_translation(plugin_id id, struct qemu_plugin_tb *tb) {
     qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD, &b->times, 1);
     if (wants_kinds)
         mark_instructions(tb);
-    if (b->address == begin)
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_begin, NO_REGISTERS, NULL);
-    if (b->address == end)
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_end, NO_REGISTERS, NULL);
+    watch_places(tb, on_begin, on_end);
 }
 
 int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "begin=", 6) == 0)
-            begin = strtoull(argv[i] + 6, NULL, 16);
-        else if (strncmp(argv[i], "end=", 4) == 0)
-            end = strtoull(argv[i] + 4, NULL, 16);
-        else if (strncmp(argv[i], "out=", 4) == 0)
-            out = strdup(argv[i] + 4);
-        else if (strcmp(argv[i], "kinds=on") == 0)
+    for (int i = 0; i < argc; i++)
+        if (!take_option(argv[i]) && strcmp(argv[i], "kinds=on") == 0)
             wants_kinds = true;
-    }
     if (!begin || !end || !out)
         return -1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -401,7 +401,8 @@ static void copies(void **state) {
     assert_int_equal(copy_to_guest(gva(edge), in, 100), -EFAULT);
     assert_int_equal(copy_frame_to_vcpu(s.v, gva(edge), in + 1, 99, &fault), -EFAULT);
     assert_true(fault == MM_SLOT_VA(1));
-    assert_int_equal(((u8 *)mm_host_table(a))[PAGE_SIZE - 49], 1); /* from the first copy, not the second */
+    assert_int_equal(((u8 *)mm_host_table(a))[PAGE_SIZE - 49], 1);    /* from the first copy, not the second */
+    assert_int_equal(copy_from_guest(out, gva(edge), ~0ul), -EFAULT); /* its end is before its beginning */
     assert_int_equal(map(1, b, MM_RWP), 0);
     assert_int_equal(copy_to_guest(gva(edge), in, 100), 0);
     assert_int_equal(copy_from_guest(out, gva(edge), 100), 0);

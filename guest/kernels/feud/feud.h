@@ -58,6 +58,8 @@ struct mapping {
 /* Maps the other's grant in a slot of the window: GNTST_*. */
 int16_t map_grant(unsigned slot, grant_ref_t ref, unsigned flags, struct mapping *m);
 int16_t unmap_grant(const struct mapping *m);
+/* Copies within a page of our own to the other's grant: GNTST_*. */
+int16_t copy_to_ref(grant_ref_t ref, const void *from, uint16_t len);
 bool refused(const char *name, long rc);
 void trapped(const char *name, bool went_through);
 /* Clears a page of our own. True if its frame is used in no other way, so that it can be a page table. */

@@ -96,10 +96,10 @@ static int16_t copy(uint64_t from, bool is_ref, domid_t whose, unsigned long to)
     return op.status;
 }
 
-static int16_t copy_to_ref(grant_ref_t ref) {
-    struct gnttab_copy op = {.len = 64, .flags = GNTCOPY_dest_gref};
+int16_t copy_to_ref(grant_ref_t ref, const void *from, uint16_t len) {
+    struct gnttab_copy op = {.len = len, .flags = GNTCOPY_dest_gref};
 
-    op.source.u.gmfn = virt_to_mfn(own);
+    op.source.u.gmfn = virt_to_mfn(from);
     op.source.domid = DOMID_SELF;
     op.dest.u.ref = ref;
     op.dest.domid = ch.peer;
@@ -111,11 +111,11 @@ static void copy_it(void) {
     unsigned long mine = virt_to_mfn(own = page_alloc());
 
     test_equal("copy.granted", copy(REF_READ, true, ch.peer, mine), GNTST_okay);
-    refused("copy.to_read_only", copy_to_ref(REF_READ));
+    refused("copy.to_read_only", copy_to_ref(REF_READ, own, 64));
     refused("copy.of_stranger", copy(REF_STRANGER, true, ch.peer, mine));
-    refused("copy.to_stranger", copy_to_ref(REF_STRANGER));
+    refused("copy.to_stranger", copy_to_ref(REF_STRANGER, own, 64));
     refused("copy.of_nothing", copy(REF_NOTHING, true, ch.peer, mine));
-    refused("copy.to_transfer", copy_to_ref(REF_TRANSFER));
+    refused("copy.to_transfer", copy_to_ref(REF_TRANSFER, own, 64));
     refused("copy.frame_of_peer", copy(board->mfn[0], false, ch.peer, mine));
     refused("copy.frame_as_own", copy(board->mfn[0], false, DOMID_SELF, mine));
     refused("copy.to_frame_as_own", copy(mine, false, DOMID_SELF, board->mfn[0]));
@@ -291,7 +291,7 @@ static void write_table(void) {
     test_equal("table.read", map_grant(OWN, REF_READ, GNTMAP_readonly, &mapping), GNTST_okay);
     refused("table.write", map_grant(OWN + 1, REF_SECOND, 0, &other));
     refused("table.device", map_grant(OWN + 1, REF_SECOND, GNTMAP_device_map, &other));
-    refused("table.copy", copy_to_ref(REF_SECOND));
+    refused("table.copy", copy_to_ref(REF_SECOND, own, 64));
     test_equal("table.content", (long)*at(&mapping), 0);
 }
 

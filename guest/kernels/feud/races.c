@@ -21,16 +21,6 @@ static void offer_page(void) {
 
 static volatile unsigned ended;
 
-static void copy_evil(const uint64_t *evil) {
-    struct gnttab_copy op = {.len = 8, .flags = GNTCOPY_dest_gref};
-
-    op.source.u.gmfn = virt_to_mfn(evil);
-    op.source.domid = DOMID_SELF;
-    op.dest.u.ref = REF_WRITE;
-    op.dest.domid = ch.peer;
-    hv_grant_table_op(GNTTABOP_copy, &op, 1);
-}
-
 /* Whatever the grant is at: mapped and written, or copied to. On vCPU 1 while vCPU 0 waits in meet(). */
 static void take_without_end(void *arg) {
     uint64_t *evil = arg;
@@ -38,7 +28,7 @@ static void take_without_end(void *arg) {
     struct probe p;
 
     while (!board->stop) {
-        copy_evil(evil);
+        copy_to_ref(REF_WRITE, evil, sizeof(*evil));
         if (map_grant(SLOT, REF_WRITE, 0, &m) != GNTST_okay)
             continue;
         probe_write(&p, (void *)m.at, *evil);

@@ -208,7 +208,7 @@ void vcpu_kick(struct vcpu *v);
 bool vcpu_event_pending(const struct vcpu *v);
 /* Prints where the vCPU was when it last came into the hypervisor, and whether events can reach it. No lock. */
 void vcpu_print(const struct vcpu *v);
-/* The same of each that has been started. */
+/* The same of each that has been started, of many the first few. */
 void domain_print_vcpus(const struct domain *d);
 
 /* --- life and death --- */
