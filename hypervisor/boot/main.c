@@ -79,7 +79,6 @@ static void __noreturn switch_stack(struct cpu *c) {
 }
 
 void boot_main(u32 kind, u64 info) {
-    const char *value;
     struct cpu *c;
 
     boot_l4[GATE_SLOT] = boot_gate_slot();
@@ -90,11 +89,13 @@ void boot_main(u32 kind, u64 info) {
     boot_report_unknown_options();
     sched_init();
     x86_detect_features();
+    if (boot_option_off("pcid"))
+        x86_features.pcid = false;
     boot_memory_init();
     boot_memory_finish();
     platform_init(maddr(boot_info.rsdp));
     gate_build_idt();
-    gate_fast_path_off = boot_option("fastpath", &value) == 3 && !strncmp(value, "off", 3);
+    gate_fast_path_off = boot_option_off("fastpath");
     c = cpu_create(platform.cpu[0].apic_id, platform.cpu[0].acpi_id);
     if (!c)
         panic("not enough memory for the boot CPU's tables");

@@ -31,6 +31,13 @@ static bool says_no(const char *value, size_t len) {
     return false;
 }
 
+bool boot_option_off(const char *key) {
+    const char *value;
+    int n = boot_option(key, &value);
+
+    return n >= 0 && says_no(value, (size_t)n);
+}
+
 bool boot_option_flag(const char *word) {
     const char *value;
     int n = boot_option(word, &value);
@@ -47,10 +54,10 @@ bool boot_option_flag(const char *word) {
 /* Names of the options that some room reads, and of those that loaders' set-up scripts add for the peer and that mean
  * nothing here. */
 static const char *const known[] = {
-    "audit",     "batch",    "color",        "colour",      "com1",           "com2",
-    "console",   "dom0_mem", "failalloc",    "failcpu",     "dom0_max_vcpus", "dom0_vcpus_pin",
-    "failstart", "fastpath", "fault",        "loglvl",      "guest_loglvl",   "noreboot",
-    "panic",     "edd",      "no-real-mode", "placeholder",
+    "audit",     "batch",    "color",     "colour",       "com1",           "com2",
+    "console",   "dom0_mem", "failalloc", "failcpu",      "dom0_max_vcpus", "dom0_vcpus_pin",
+    "failstart", "fastpath", "fault",     "loglvl",       "guest_loglvl",   "noreboot",
+    "panic",     "pcid",     "edd",       "no-real-mode", "placeholder",
 };
 
 static bool is_known(const char *word, size_t len) {

@@ -162,7 +162,7 @@ static inline void leave(struct cpu *c, struct vcpu *v) {
     }
     r->rflags = trap_clean_rflags(r->rflags);
     x86_arm_breakpoints(v);
-    gate_exit(root_of(c, v));
+    gate_exit(tlb_guest_root(c, root_of(c, v)));
 }
 
 static __attribute__((noinline)) void idle(struct cpu *c) {

@@ -195,20 +195,27 @@ static long mask_of_vcpus(struct domain *d, u64 at, u64 *mask) {
     return 0;
 }
 
-/* The way back to the guest drops the calling CPU's translations whatever was asked for. Others have to be made to. */
+static long flush_local(void) {
+    tlb_drop(this_cpu());
+    return 0;
+}
+
+/* One page is flushed with all others. */
 static long flush(struct vcpu *v, u64 flags) {
     u64 target = flags & ~(u64)UVMF_FLUSHTYPE_MASK, mask;
     long rc;
 
-    if (!(flags & UVMF_FLUSHTYPE_MASK) || target == UVMF_LOCAL)
+    if (!(flags & UVMF_FLUSHTYPE_MASK))
         return 0;
+    if (target == UVMF_LOCAL)
+        return flush_local();
     if (target == UVMF_ALL) {
-        cpu_flush_guests(mask_of_all_vcpus(v->domain));
+        tlb_flush_guests(mask_of_all_vcpus(v->domain));
         return 0;
     }
     rc = mask_of_vcpus(v->domain, target, &mask);
     if (!rc)
-        cpu_flush_guests(mask);
+        tlb_flush_guests(mask);
     return rc;
 }
 
@@ -267,7 +274,7 @@ static long flush_multi(struct vcpu *v, const struct mmuext_op *op) {
 
     if (rc)
         return -EINVAL;
-    cpu_flush_guests(mask);
+    tlb_flush_guests(mask);
     return 0;
 }
 
@@ -287,13 +294,13 @@ static long one_own_ext(struct vcpu *v, const struct mmuext_op *op) {
         return set_user_base(v, op->arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_INVLPG_LOCAL:
-        return 0;
+        return flush_local();
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
         return flush_multi(v, op);
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_INVLPG_ALL:
-        cpu_flush_guests(mask_of_all_vcpus(v->domain));
+        tlb_flush_guests(mask_of_all_vcpus(v->domain));
         return 0;
     case MMUEXT_FLUSH_CACHE: /* both are for owners of devices */
         return -EACCES;

@@ -138,6 +138,7 @@ void mm_compose(struct cpu *c, struct vcpu *v) {
     bool fused = r->epoch == epoch && mfn_eq(r->base, v->base) && mfn_eq(r->user_base, v->user_base);
 
     if (!fused) {
+        tlb_drop(c);
         fused = compose(c, v, r, high_epoch);
         r->base = v->base;
         r->user_base = v->user_base;

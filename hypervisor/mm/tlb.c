@@ -3,8 +3,14 @@
 //
 // The clock advances at each such loss, and the frame notes the new value. A CPU notes the clock when it enters the
 // hypervisor, that is, when its guest translations are dropped (a CR3 load, no global entries). So a CPU in a guest
-// with a note older than the frame's may hold a stale translation, and no other can. A CPU outside guests holds none;
+// with a note older than the frame's may hold a stale translation, and no other can. A CPU outside guests uses none;
 // it notes the clock anew when it goes into one. All comparisons are of ages: how far the clock has gone on since.
+//
+// A CPU with tags (PCID) keeps the translations of its guest while it is outside, under a tag that only guest roots
+// have, and goes on with them if it returns to the same root, if that was not composed anew, if the guest did not ask
+// for a flush and was not switched away, and if the clock stands where it stood when they were last dropped: then no
+// frame at all lost a use since they were made. It looks at the clock after in_guest is set: who advances it later
+// finds the CPU in its guest.
 //
 // Epochs, of which compose.c and walk.c tell, are drawn here as well: the other thing that says whether what a CPU
 // keeps is still true.
@@ -37,6 +43,22 @@ void tlb_flush_stale(u32 clock) {
             mask |= BIT(i);
     if (mask)
         cpu_flush_guests(mask);
+}
+
+/* The clock speaks to those outside, which would keep what they have. */
+void tlb_flush_guests(u64 cpu_mask) {
+    tlb_clock_advance();
+    cpu_flush_guests(cpu_mask);
+}
+
+u64 tlb_tagged_root(struct cpu *c, u64 root) {
+    u32 now = tlb_clock_now();
+
+    if (c->kept_root == root && c->kept_clock == now)
+        return root | c->guest_tag | CR3_KEEP;
+    c->kept_root = root;
+    c->kept_clock = now;
+    return root | c->guest_tag;
 }
 
 static void new_epoch(u64 *epoch) {

@@ -31,19 +31,21 @@ static u64 request_recompose(struct vcpu *v) {
     return BIT(c->id);
 }
 
-/* This CPU's own vCPU does it on its way back, once for all that is changed until then. */
+/* Loading a base is a flush, also if it is the same. This CPU's own vCPU does it on its way back, once for all that is
+ * changed until then. */
 static inline void recompose_root(struct vcpu *v) {
     struct cpu *self = this_cpu();
     u64 mask;
 
     if (likely(self->current == v)) {
+        tlb_drop(self);
         if (!(READ_ONCE(self->requests) & CPU_REQ_RECOMPOSE))
             __atomic_fetch_or(&self->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
         return;
     }
     mask = request_recompose(v);
     if (mask)
-        cpu_flush_guests(mask);
+        tlb_flush_guests(mask);
 }
 
 /* The L4 `m` (MFN_INVALID: any) changed: CPUs whose roots were composed from it must do so again before they run their

@@ -230,7 +230,8 @@ static bool op_write_xcr(void *arg, u32 xcr, u64 val) {
 static bool op_invlpg(void *arg, u64 va) {
     (void)arg;
     (void)va;
-    return true; /* every way back to the guest loads its root anew */
+    tlb_drop(this_cpu());
+    return true;
 }
 
 const struct emul_ops trap_emul_ops = {

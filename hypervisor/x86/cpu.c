@@ -4,6 +4,7 @@
 #include <pv/x86.h>
 #include <pv/gate.h>
 #include <pv/lib.h>
+#include <pv/mm.h>
 #include <pv/x86_vcpu.h>
 
 struct x86_features x86_features;
@@ -112,6 +113,13 @@ static void load_descriptor_tables(void) {
     __asm__ volatile("lldt %w0" ::"r"(0));
 }
 
+/* Both roots have page numbers without a tag so far, as the CPU wants it when tags begin. */
+static void begin_tags(struct cpu *c) {
+    write_cr4(read_cr4() | CR4_PCIDE);
+    c->gate_const->hyp_cr3 |= CR3_KEEP;
+    c->guest_tag = GUEST_TAG;
+}
+
 void x86_init_cpu(struct cpu *c) {
     u64 *tss = (u64 *)((char *)c->gate_gdt + (SEL_TSS - GDT_RESERVED_OFFSET));
 
@@ -126,6 +134,8 @@ void x86_init_cpu(struct cpu *c) {
     write_dr7(DR7_NONE);
     if (x86_features.rdtscp)
         wrmsr(MSR_TSC_AUX, 0);
+    if (x86_features.pcid)
+        begin_tags(c);
 }
 
 #define CACHE_LINE 64ul

@@ -194,8 +194,10 @@ void x86_reload_ldt(void) {
     __asm__ volatile("lldt %w0" ::"r"(this_cpu()->current->ldt_ents ? SEL_LDT : 0));
 }
 
+/* The hypervisor's, and what is kept of a guest's. */
 void x86_flush_own_tlb(void) {
     write_cr3(read_cr3());
+    tlb_drop(this_cpu());
 }
 
 void x86_save_vcpu(struct vcpu *v) {

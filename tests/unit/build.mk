@@ -24,7 +24,10 @@ unit_objects = $(patsubst %.c,$(UNIT_DIR)/obj/%.o,tests/unit/test_$(1).c tests/u
 
 $(UNIT_DIR)/obj/%.o: %.c $(UNIT_HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Some tests include a file of the hypervisor's, to get at what only it can see.
+-include $(shell find $(UNIT_DIR)/obj -name '*.d' 2>/dev/null)
 
 define unit_rules
 $(UNIT_DIR)/test_$(1): $(call unit_objects,$(1))

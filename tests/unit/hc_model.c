@@ -421,6 +421,7 @@ static struct actor load(struct m_domain *o) {
         cpus[c]->current = v;
         v->cpu = cpus[c];
         mm_compose(cpus[c], v);
+        model_tlb_switch(cpus[c]);
     }
     host_cpu = v->cpu->id;
     for (u32 i = 0; i < M_CPUS; i++)
@@ -475,6 +476,8 @@ static void start(model_choose pick, void *arg, struct model_stats *stats) {
     }
     for (u32 c = 0; c < M_CPUS; c++)
         mm_host_roots(cpus[c]);
+    mm_on_return = model_tlb_return;
+    model_tlb_start();
 }
 
 static void end(struct m_domain *o) {

@@ -35,7 +35,7 @@
 typedef u32 (*model_choose)(void *arg, u32 n);
 
 struct model_stats {
-    u64 steps, done, refused, restarted, abandoned, deaths, mapped, most_pages;
+    u64 kept, steps, done, refused, restarted, abandoned, deaths, mapped, most_pages;
 };
 
 struct m_frame {
@@ -187,6 +187,15 @@ void op_poke(const struct actor *a);
 void grants_end(struct m_domain *o);
 /* The machine is as the books say: all of it, or a domain's grant tables. */
 void check_all(void);
+
+/* --- hc_model_tlb.c: translations that CPUs with tags keep --- */
+void model_tlb_start(void);
+void model_tlb_switch(struct cpu *c);
+/* The CPU goes into its guest; all others stay there meanwhile, or go in by this. */
+void model_tlb_return(struct cpu *c);
+/* The acting guest asked for a flush of its CPU, or of all that run its vCPUs, and was told that it is done. */
+void model_tlb_flush(const struct actor *a, bool all);
+void model_tlb_check(void);
 void check_grants(const struct m_domain *o);
 
 void hc_model_run(model_choose choose, bool (*more)(void *arg), void *arg, struct model_stats *stats);

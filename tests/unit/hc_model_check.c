@@ -160,4 +160,5 @@ void check_all(void) {
         check_domain(&m.dom[i]);
     for (u32 c = 0; c < M_CPUS; c++)
         check_cpu(c);
+    model_tlb_check();
 }

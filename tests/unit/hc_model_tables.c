@@ -171,6 +171,8 @@ static void op_va(const struct actor *a) {
 
     if (rc != -ERESTART)
         outcome(!rc, model_va(a, va, value));
+    if (!rc && arg[2])
+        model_tlb_flush(a, arg[2] & UVMF_ALL);
 }
 
 /* --- mmuext_op --- */
@@ -218,7 +220,7 @@ static bool model_ext(const struct actor *a, const struct mmuext_op *op) {
     case MMUEXT_UNPIN_TABLE:
         return model_unpin(a->o, f);
     case MMUEXT_NEW_BASEPTR:
-        return model_base(a->o, &a->mv->base, f);
+        return model_base(a->o, &a->mv->base, f) && (model_tlb_flush(a, false), true);
     case MMUEXT_NEW_USER_BASEPTR:
         if (f)
             return model_base(a->o, &a->mv->user_base, f);
@@ -229,7 +231,8 @@ static bool model_ext(const struct actor *a, const struct mmuext_op *op) {
     case MMUEXT_COPY_PAGE:
         return model_copy(a->o, f, op->arg2.src_mfn);
     default:
-        return true; /* flushes */
+        model_tlb_flush(a, op->cmd != MMUEXT_TLB_FLUSH_LOCAL);
+        return true;
     }
 }
 

@@ -11,6 +11,7 @@ u64 frame_table_max;
 long mm_preempt_after = -1;
 u64 mm_flushed;
 void (*mm_on_flush)(void);
+void (*mm_on_return)(struct cpu *c);
 
 static u8 *ram;
 static u64 m2p[MM_FRAMES];
@@ -59,6 +60,8 @@ void cpu_flush_guests(u64 mask) {
             __atomic_fetch_or(&mm_flushed, BIT(i), __ATOMIC_SEQ_CST);
             cpus[i]->tlb_clock = tlb_clock_now();
             cpus[i]->entries++;
+            if (mm_on_return)
+                mm_on_return(cpus[i]);
         }
 }
 

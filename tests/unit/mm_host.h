@@ -33,8 +33,9 @@ extern long mm_preempt_after;
         mm_rc_;                                                                                                        \
     })
 
-extern u64 mm_flushed;            /* CPUs that were made to come out of their guests */
-extern void (*mm_on_flush)(void); /* called in the middle of it */
+extern u64 mm_flushed;                      /* CPUs that were made to come out of their guests */
+extern void (*mm_on_flush)(void);           /* called in the middle of it */
+extern void (*mm_on_return)(struct cpu *c); /* called when such a CPU goes in again */
 
 /* The machine with its heap (once) and n CPUs out of guests. */
 void mm_host_init(u32 cpus);

@@ -150,6 +150,21 @@ static void roots_are_kept(void **state) {
     assert_true(composed()[3] == mm_pte(l3, MM_RWP));
 }
 
+/* Translations made with a root are not kept when other entries are put into it. */
+static void what_is_composed_anew_keeps_no_translations(void **state) {
+    mfn_t l3 = mm_host_frame(d), l4 = l4_with(l3);
+
+    (void)state;
+    assert_int_equal(mm_set_base(s.v, l4), 0);
+    composed();
+    cpus[0]->kept_root = MARK;
+    composed();
+    assert_true(cpus[0]->kept_root == MARK);
+    assert_int_equal(mm_host_set(d, l4, 3, mm_pte(l3, MM_RWP)), 0);
+    composed();
+    assert_true(cpus[0]->kept_root == 0);
+}
+
 /* Entries of the low half change; the kernel half is kept until one of its own does, in any L4. */
 static void kernel_halves_are_kept(void **state) {
     mfn_t l3 = mm_host_frame(d), l4 = l4_with(l3), another = l4_with(l3);
@@ -277,6 +292,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(compose_clears_u_in_the_kernel_half),
+        T(what_is_composed_anew_keeps_no_translations),
         T(fused_or_split),
         T(roots_are_kept),
         T(kernel_halves_are_kept),

@@ -42,9 +42,42 @@ static void ages_reach_over_the_turn(void **state) {
     assert_int_equal(flushed, BIT(1));
 }
 
+static bool keeps(u32 cpu, u64 root) {
+    u64 value = tlb_guest_root(cpus[cpu], root);
+
+    assert_true((value & ~CR3_KEEP) == (root | cpus[cpu]->guest_tag));
+    return value & CR3_KEEP;
+}
+
+static void what_a_cpu_keeps(void **state) {
+    const u64 root = 0x5000, other = 0x6000;
+
+    (void)state;
+    host_set_cpus(2);
+    assert_false(keeps(1, root));
+    assert_false(keeps(1, root)); /* without tags it never does */
+    cpus[0]->guest_tag = cpus[1]->guest_tag = GUEST_TAG;
+    assert_false(keeps(1, root));
+    assert_true(keeps(1, root));
+    assert_false(keeps(1, other));
+    assert_false(keeps(1, root));
+    assert_true(keeps(1, root));
+    tlb_drop(cpus[1]);
+    assert_false(keeps(1, root));
+    tlb_clock_advance(); /* a frame lost a use */
+    assert_false(keeps(1, root));
+    assert_true(keeps(1, root));
+    flushed = 0;
+    tlb_flush_guests(BIT(0)); /* a flush that finds CPU 1 outside, before its vCPU was one of those */
+    assert_int_equal(flushed, BIT(0));
+    assert_false(keeps(1, root));
+    assert_false(keeps(0, root));
+    assert_true(keeps(0, root));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_come_out_in_time),
-                                       cmocka_unit_test(ages_reach_over_the_turn)};
+                                       cmocka_unit_test(ages_reach_over_the_turn), cmocka_unit_test(what_a_cpu_keeps)};
 
     return cmocka_run_group_tests_name("tlb", tests, NULL, NULL);
 }

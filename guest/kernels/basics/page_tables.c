@@ -130,19 +130,106 @@ static void check_pages(void) {
     page_free(other);
 }
 
-static void check_flushes(void) {
-    static unsigned long mask[1] = {1};
-    struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_MULTI};
+static unsigned long first_vcpu[1] = {1};
+#define FIRST_VCPU 8ul
 
-    test_equal("flush.local", mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
-    test_equal("flush.all", mmuext(MMUEXT_TLB_FLUSH_ALL, 0), 0);
-    test_equal("flush.invlpg_local", mmuext_linear(MMUEXT_INVLPG_LOCAL, SCRATCH_VA), 0);
-    test_equal("flush.invlpg_all", mmuext_linear(MMUEXT_INVLPG_ALL, SCRATCH_VA), 0);
-    set_xen_guest_handle(op.arg2.vcpumask, mask);
-    test_equal("flush.multi", hv_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
-    op.cmd = MMUEXT_INVLPG_MULTI;
-    op.arg1.linear_addr = SCRATCH_VA;
-    test_equal("flush.invlpg_multi", hv_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+static long flush_multi(unsigned cmd) {
+    struct mmuext_op op = {.cmd = cmd};
+
+    if (cmd == MMUEXT_INVLPG_MULTI)
+        op.arg1.linear_addr = SCRATCH_VA;
+    set_xen_guest_handle(op.arg2.vcpumask, first_vcpu);
+    return hv_mmuext_op(&op, 1, NULL, DOMID_SELF);
+}
+
+/* For a set of vCPUs, the flags have its address. */
+static long flush_with_update(unsigned long flags) {
+    if (flags & FIRST_VCPU)
+        flags += (unsigned long)first_vcpu - FIRST_VCPU;
+    return hv_update_va_mapping(SCRATCH_VA, *pt_entry(SCRATCH_VA, 1), flags);
+}
+
+static void do_invlpg(void *va) {
+    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+}
+
+static void do_load_cr3(void *cr3) {
+    __asm__ volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
+}
+
+static long flush_by_instruction(void (*instruction)(void *), unsigned long operand) {
+    struct probe p;
+
+    probe_run(&p, instruction, (void *)operand);
+    return p.trapped ? -XEN_ENOSYS : 0;
+}
+
+enum flush_way { EXT, EXT_LINEAR, EXT_MULTI, UPDATE, INVLPG, LOAD_CR3 };
+
+static long flush_by(enum flush_way way, unsigned long how) {
+    switch (way) {
+    case EXT:
+        return mmuext(how, 0);
+    case EXT_LINEAR:
+        return mmuext_linear(how, SCRATCH_VA);
+    case EXT_MULTI:
+        return flush_multi(how);
+    case UPDATE:
+        return flush_with_update(how);
+    case INVLPG:
+        return flush_by_instruction(do_invlpg, SCRATCH_VA);
+    default:
+        return flush_by_instruction(do_load_cr3, xen_pfn_to_cr3(virt_to_mfn(pt_root())));
+    }
+}
+
+static const struct flush {
+    const char *name;
+    enum flush_way way;
+    unsigned long how;
+} flushes[] = {
+    {"flush.local", EXT, MMUEXT_TLB_FLUSH_LOCAL},
+    {"flush.all", EXT, MMUEXT_TLB_FLUSH_ALL},
+    {"flush.multi", EXT_MULTI, MMUEXT_TLB_FLUSH_MULTI},
+    {"flush.invlpg_local", EXT_LINEAR, MMUEXT_INVLPG_LOCAL},
+    {"flush.invlpg_all", EXT_LINEAR, MMUEXT_INVLPG_ALL},
+    {"flush.invlpg_multi", EXT_MULTI, MMUEXT_INVLPG_MULTI},
+    {"flush.update_local", UPDATE, UVMF_TLB_FLUSH | UVMF_LOCAL},
+    {"flush.update_invlpg_local", UPDATE, UVMF_INVLPG | UVMF_LOCAL},
+    {"flush.update_all", UPDATE, UVMF_TLB_FLUSH | UVMF_ALL},
+    {"flush.update_invlpg_all", UPDATE, UVMF_INVLPG | UVMF_ALL},
+    {"flush.update_multi", UPDATE, UVMF_TLB_FLUSH | UVMF_MULTI | FIRST_VCPU},
+    {"flush.invlpg", INVLPG, 0},
+    {"flush.cr3", LOAD_CR3, 0},
+};
+
+/* Whatever the CPU kept of the old frame's mapping when the entry was changed, it is gone after the flush. */
+static void check_flush(const struct flush *f, uint64_t *page[2]) {
+    volatile long *p = (volatile long *)SCRATCH_VA;
+    long rc, before, after;
+
+    hv_update_va_mapping(SCRATCH_VA, virt_to_machine(page[0]) | PTE_KERNEL, UVMF_INVLPG | UVMF_ALL);
+    before = *p;
+    hv_update_va_mapping(SCRATCH_VA, virt_to_machine(page[1]) | PTE_KERNEL, UVMF_NONE);
+    rc = flush_by(f->way, f->how);
+    after = *p;
+    if (rc == -XEN_ENOSYS)
+        test_skip(f->name, "this hypervisor has no such instruction for guests");
+    else
+        test_check(f->name, rc == 0 && before == 1 && after == 2, "rc %ld, read %ld, then %ld", rc, before, after);
+}
+
+static void check_flushes(void) {
+    uint64_t *page[2] = {page_alloc(), page_alloc()};
+
+    pt_make(SCRATCH_VA);
+    *page[0] = 1;
+    *page[1] = 2;
+    for (unsigned i = 0; i < ARRAY_SIZE(flushes); i++)
+        check_flush(&flushes[i], page);
+    hv_update_va_mapping(SCRATCH_VA, 0, UVMF_INVLPG | UVMF_ALL);
+    page_free(page[0]);
+    page_free(page[1]);
     test_equal("mmuext.unknown", mmuext(77, 0), -XEN_ENOSYS);
 }
 

@@ -71,6 +71,8 @@ void boot_add_module(u64 start, u64 end, const char *string, size_t max);
 int boot_option(const char *key, const char **value);
 /* True if the word is there, alone or with a value that does not say no. */
 bool boot_option_flag(const char *word);
+/* Is `key=off` there, or another way to say no? */
+bool boot_option_off(const char *key);
 
 /* Says in the log which words of the command line nobody reads. */
 void boot_report_unknown_options(void);

@@ -56,11 +56,15 @@ struct cpu {
     u32 requests;         /* enum cpu_request_bit, atomic: written by every CPU */
 
     /* TLB bookkeeping, see docs/memory.md. in_guest is set before a guest root is loaded and cleared after the
-     * hypervisor root is: a CPU that is not in a guest holds no translation of any guest. */
+     * hypervisor root is: a CPU that is not in a guest uses no translation of any guest. */
     u32 in_guest;
     u64 entries;   /* times the hypervisor was entered on this CPU: changes when a kicked CPU came out of its guest */
     u64 rounds;    /* work done outside guests: with `entries`, what shows that the CPU goes on */
     u64 tlb_clock; /* value of the global TLB clock at the last entry */
+    /* What the CPU kept of its guest's translations when it came out: see mm/tlb.c. */
+    u64 guest_tag;  /* their PCID, 0: this CPU keeps none */
+    u64 kept_root;  /* the root they were made with, 0: none are kept */
+    u32 kept_clock; /* the TLB clock when that root was last loaded without any */
 
     u64 *hyp_root;                                /* this CPU's hypervisor L4, direct map */
     struct guest_root root[ROOT_SETS][ROOT_WAYS]; /* for kernels, and their user mode if fused: see mm/compose.c */
@@ -92,8 +96,9 @@ struct cpu *this_cpu(void);
 
 /* Posts work for a CPU and, if it runs a guest or sleeps, interrupts it. Any lock may be held. */
 void cpu_request(struct cpu *c, u32 bits);
-/* Interrupts each CPU of the mask that is in a guest and waits till it has come out: its TLB holds no guest entry
- * older than this call. The calling CPU is skipped: it reloads its root on its way back. */
+/* Interrupts each CPU of the mask that is in a guest and waits till it has come out: on its way back it drops its
+ * guest's translations if the TLB clock went on, or a root was composed anew, before this call. The calling CPU is
+ * skipped: it does so as well. */
 void cpu_flush_guests(u64 cpu_mask);
 
 /* For long work of the host that no guest can cause: it is under way, and no reason to believe the CPU stuck. */

@@ -21,11 +21,11 @@
 #ifndef PV_MM_H
 #define PV_MM_H
 
+#include <pv/cpu.h>
 #include <pv/lib.h>
 #include <pv/types.h>
 #include <pv/heap.h>
 
-struct cpu;
 struct domain;
 struct vcpu;
 struct walk;
@@ -227,8 +227,21 @@ struct domain *mm_shown(void);
 /* --- the TLB clock: advances whenever a frame loses its last use, so that stale translations can be told --- */
 u32 tlb_clock_now(void);
 u32 tlb_clock_advance(void);
-/* No CPU may hold a guest translation older than `clock` when this returns. */
+/* No CPU may use a guest translation older than `clock` when this returns. */
 void tlb_flush_stale(u32 clock);
+/* A guest asked for it: none of the CPUs uses a translation of its guest older than this call. */
+void tlb_flush_guests(u64 cpu_mask);
+/* The calling CPU forgets what it kept of its guest's translations. */
+static inline void tlb_drop(struct cpu *c) {
+    c->kept_root = 0;
+}
+/* For CR3, to go into a guest with this root; in_guest is set. On a CPU with tags, see mm/tlb.c. */
+#define CR3_KEEP BIT(63) /* not in the register: what the CPU holds under the tag is left as it is */
+#define GUEST_TAG 1ul    /* the hypervisor's own is 0 */
+u64 tlb_tagged_root(struct cpu *c, u64 root);
+static inline u64 tlb_guest_root(struct cpu *c, u64 root) {
+    return likely(!c->guest_tag) ? root : tlb_tagged_root(c, root);
+}
 
 /* True when the running hypercall should stop and be restarted: the time slice ended or a timer is due. */
 bool preempt_pending(void);
