@@ -71,6 +71,10 @@ Paravane at revision {revision}. Time under QEMU's translator: {repeats} boots o
 taken between boots that follow each other. Read it as provisional: other work ran on the computer, and a translator makes
 other things dear than a CPU does (changes of address space, above all). The loop never leaves user mode and costs all three
 the same: as far as its row is from 1, so far may any other be off.
+
+The last column is why some rows take longer than on Xen as Debian starts it on this CPU: there Xen's memory stays in the address space of
+its guests, and a hypercall changes no root. Paravane's never is, on any CPU. With `xpti=on` Xen separates the two as well, which it does by
+itself on CPUs with Meltdown, and also changes the root at each hypercall, and at each system call and page fault.
 """
 
 HYPERCALLS_NS = """\

@@ -4,7 +4,7 @@ import json
 import statistics
 
 import plot
-from machines import Failure, MACHINES, TITLES
+from machines import Failure, MACHINES, SEPARATED, TITLES
 
 ROWS = {
     "getppid": "getppid",
@@ -123,14 +123,15 @@ def spread_text(s):
 
 
 TIMED_HEADER = ["wall time: ratio, least median greatest", "native us", "Xen/native", "Paravane/native",
-                "Paravane/Xen"]
+                "Paravane/Xen", "Paravane/Xen with xpti=on"]
 
 
 def timed_lines(timed):
     lines = []
     for name, title in ROWS.items():
         native = run_medians(timed, "native", name)
-        pairs = [spread(timed, name, "xen"), spread(timed, name, "paravane"), spread(timed, name, "paravane", "xen")]
+        pairs = [spread(timed, name, "xen"), spread(timed, name, "paravane"), spread(timed, name, "paravane", "xen"),
+                 spread(timed, name, "paravane", SEPARATED)]
         if native or any(pairs):
             lines.append([title, f"{statistics.median(native) / 1e3:,.2f}" if native else "-",
                           *map(spread_text, pairs)])
