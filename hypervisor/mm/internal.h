@@ -166,7 +166,7 @@ static inline u32 next_slot(u32 first, u32 *mask) {
 static inline bool is_table(enum page_type t) {
     return t >= PT_L1 && t <= PT_L4;
 }
-/* Slots 256..271 of an L4 are the hypervisor's: guests' entries there are ignored and may not be set. */
+/* Slots 256..271 of an L4 are the hypervisor's: guests' entries there are cleared and may not be set. */
 static inline bool slot_is_reserved(u32 slot) {
     return slot >= 256 && slot < 272;
 }

@@ -30,11 +30,10 @@ static struct table_sum sum_up(const struct page *pg) {
     return sum;
 }
 
-/* What a validated table keeps in aux, for compose.c: an L4 its groups with entries, but the reserved one; an L3 how
- * many entries it has. */
+/* What a validated table keeps in aux, for compose.c: an L4 its groups with entries; an L3 how many entries it has. */
 static u32 aux_of(enum page_type type, const struct table_sum *sum) {
     if (type == PT_L4)
-        return sum->groups & ~(1u << RESERVED_GROUP);
+        return sum->groups;
     return type == PT_L3 ? sum->entries : 0;
 }
 
@@ -47,7 +46,8 @@ static u64 parts_with(u32 groups) {
     return parts;
 }
 
-/* Nothing uses them in an L4. Read as an L3, by a linear entry, it has no such slots. */
+/* From here on they are empty: nobody may set them, and what is said about an L4's entries holds for all 512. (Read as
+ * an L3, by a linear entry, it has no such slots.) */
 static void clear_reserved_slots(struct page *pg) {
     u64 *table = page_to_virt(pg);
 

@@ -68,7 +68,7 @@ static void l4_changed(struct domain *d, struct page *pg, u32 slot) {
     u32 present = 0;
 
     for (u32 i = 0; i < 16; i++)
-        present |= group[i] & PTE_P && !slot_is_reserved((slot & ~15u) + i);
+        present |= (u32)(group[i] & PTE_P);
     pg->aux = (pg->aux & ~(1u << slot / 16)) | present << slot / 16;
     mm_new_epoch(d);
     if (slot >= 256)

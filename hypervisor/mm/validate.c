@@ -92,13 +92,16 @@ static inline __attribute__((always_inline)) void upper_put(struct page *table, 
         ref_put_with_type(pg);
 }
 
-void entry_put(struct page *table, enum page_type type, u64 entry) {
-    if (!(entry & PTE_P))
-        return;
+static inline void put_present(struct page *table, enum page_type type, u64 entry) {
     if (type == PT_L1)
         leaf_put(entry);
     else
         upper_put(table, type, entry);
+}
+
+void entry_put(struct page *table, enum page_type type, u64 entry) {
+    if (entry & PTE_P)
+        put_present(table, type, entry);
 }
 
 /* Out of line: the compiler would keep what group_present() loaded for it. */
@@ -109,13 +112,6 @@ __attribute__((noinline)) u32 group_mask(const u64 *group) {
     for (u32 i = TABLE_GROUP; i-- > 0;)
         mask = mask * 2 + (u32)(group[i] & PTE_P);
     return mask;
-}
-
-static inline void put_present(struct page *pg, enum page_type type, u32 slot, u64 entry) {
-    if (type == PT_L1)
-        leaf_put(entry);
-    else if (!(type == PT_L4 && slot_is_reserved(slot)))
-        upper_put(pg, type, entry);
 }
 
 void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts) {
@@ -131,7 +127,7 @@ void table_put_entries(struct page *pg, enum page_type type, u32 end, u32 parts)
                 u32 i = next_slot(first, &mask);
 
                 if (i < end)
-                    put_present(pg, type, i, table[i]);
+                    put_present(pg, type, table[i]);
             }
         }
     }
@@ -169,7 +165,7 @@ static bool stop_after(enum page_type type, u32 slot, u32 rest_of_group) {
 
 static inline __attribute__((always_inline)) int get_upper(struct page *pg, u64 *table, enum page_type type, u32 i,
                                                            u32 rest_of_group, struct domain *owner) {
-    int rc = type == PT_L4 && slot_is_reserved(i) ? 0 : upper_get(pg, type, table[i], owner);
+    int rc = upper_get(pg, type, table[i], owner);
 
     if (rc == -ERESTART || (!rc && stop_after(type, i, rest_of_group))) {
         pg->aux = rc ? i : i + 1;

@@ -60,6 +60,7 @@ static void compose_clears_u_in_the_kernel_half(void **state) {
     mfn_to_page(s.l[4])->aux |= BIT(16);
     mm_host_table(s.l[4])[256] = low;
     mm_new_epoch(d);
+    mm_new_high_epoch(d);
     mm_compose(cpus[0], s.v);
     assert_int_equal(kernel_root()[256], 0x123);
     mm_host_table(s.l[4])[256] = 0;

@@ -181,6 +181,22 @@ static void cache_and_global_bits_are_dropped(void **state) {
     assert_true(mm_host_table(l1)[2] == mm_pte(data, odd));
 }
 
+/* Alone too, in a table that was one and in one that becomes it. */
+static void global_bits_are_dropped_from_plain_leaves(void **state) {
+    mfn_t l1 = mm_host_frame(d), data = mm_host_frame(d);
+
+    (void)state;
+    mm_host_table(l1)[1] = mm_pte(data, MM_RWP | PTE_G);
+    assert_int_equal(mm_pin(d, l1, PT_L1), 0);
+    assert_true(mm_host_table(l1)[1] == mm_pte(data, MM_RWP));
+    assert_int_equal(mm_host_set(d, l1, 2, mm_pte(data, PTE_P | PTE_G)), 0);
+    assert_true(mm_host_table(l1)[2] == mm_pte(data, PTE_P));
+    assert_int_equal(mm_host_set(d, l1, 1, mm_pte(data, MM_RWP | PTE_G | PTE_D)), 0);
+    assert_true(mm_host_table(l1)[1] == mm_pte(data, MM_RWP | PTE_D));
+    assert_int_equal(mm_uses(data), 1);
+    assert_int_equal(mm_refs(data), 3);
+}
+
 static bool is_device(const struct domain *owner, mfn_t m) {
     return owner->is_control && (m.n == MM_HOLE || m.n == BEYOND);
 }
@@ -472,6 +488,7 @@ int main(void) {
         T(reserved_slots_are_cleared_and_refused),
         T(cache_bits_are_refused_without_privilege),
         T(cache_and_global_bits_are_dropped),
+        T(global_bits_are_dropped_from_plain_leaves),
         T(devices_are_the_control_domains),
         T(pins_come_and_go_once),
         T(preemption_at_every_point),

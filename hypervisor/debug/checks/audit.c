@@ -89,10 +89,6 @@ static void count_if(mfn_t m, mfn_t none) {
         count(m, true, NULL);
 }
 
-static bool is_reserved(enum page_type type, u32 slot) {
-    return type == PT_L4 && slot >= 256 && slot < 272;
-}
-
 /* A table that maps itself, by a linear entry, holds nothing by it. */
 static void count_entry(const struct page *pg, enum page_type type, u64 entry) {
     struct tally *own = &tallies[page_to_mfn(pg).n];
@@ -114,7 +110,7 @@ static void count_entries(const struct page *pg, u32 end) {
     enum page_type type = page_last_type(pg);
 
     for (u32 i = 0; i < end; i++)
-        if (table[i] & PTE_P && !is_reserved(type, i))
+        if (table[i] & PTE_P)
             count_entry(pg, type, table[i]);
 }
 
@@ -125,7 +121,7 @@ static void check_summary(const struct page *pg) {
     u32 groups = 0, present = 0;
 
     for (u32 i = 0; i < 512; i++)
-        if (table[i] & PTE_P && !is_reserved(type, i)) {
+        if (table[i] & PTE_P) {
             groups |= 1u << i / 16;
             present++;
         }
