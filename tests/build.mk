@@ -42,6 +42,18 @@ check-peer: packages all tools guests
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
 
+.PHONY: check-bochs check-bochs-short
+# The same kernels on processors that Bochs emulates: all, or what is worth its time in check.
+BOCHS_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 -n "$$(nproc)" tests/bochs
+check-bochs: packages all guests images
+	@scripts/deps bochs
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1
+	@$(BOCHS_TESTS) $(if $(TESTS),-k "$(TESTS)")
+
+check-bochs-short: packages all guests
+	@scripts/deps bochs
+	@$(BOCHS_TESTS) -m short
+
 .PHONY: check-dom0 check-dom0-long dom0-image
 dom0-image: packages tools
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) guest-images/dom0/make-image $(DOM0_IMAGES)

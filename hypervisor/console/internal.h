@@ -65,6 +65,7 @@ struct uart {
 bool uart_init(struct uart *u, const struct uart_ops *ops, const struct console_options *o);
 void uart_enable_input_interrupt(struct uart *u);
 bool uart_can_send(const struct uart *u); /* a whole FIFO */
+bool uart_is_idle(const struct uart *u);  /* all has left the machine */
 void uart_send(const struct uart *u, const char *buf, u32 n);
 /* The next byte that came in, -1: none. */
 int uart_receive(const struct uart *u);
@@ -75,7 +76,7 @@ void tx_put(const char *buf, size_t n); /* as it is; waits for room if need be, 
 u32 tx_room(void);
 u64 tx_total(void);  /* bytes put so far */
 bool tx_pump(void);  /* sends what the UART takes now; true: more is left */
-void tx_drain(void); /* sends all, waiting as long as the line moves */
+void tx_drain(void); /* sends all to its last bit, waiting as long as the line moves */
 
 /* --- log.c --- */
 void log_put(const char *buf, size_t n);

@@ -49,16 +49,18 @@ bool tx_pump(void) {
     return cons != prod;
 }
 
-static bool wait_until_empty(void) {
+static bool wait_until(bool (*ready)(const struct uart *)) {
     for (u32 i = 0; i < WAIT_READS; i++)
-        if (uart_can_send(uart))
+        if (ready(uart))
             return true;
     return false;
 }
 
 void tx_drain(void) {
     while (tx_pump() && !stalled)
-        stalled = !wait_until_empty();
+        stalled = !wait_until(uart_can_send);
+    if (!absent && !stalled)
+        stalled = !wait_until(uart_is_idle);
 }
 
 /* False: the buffer is full and the line stands still. */

@@ -9,7 +9,8 @@ enum uart_bits {
     LCR_DIVISOR = 0x80,
     MCR_DTR_RTS_OUT2 = 0x0b, /* OUT2 lets the interrupt through */
     LSR_RECEIVED = 0x01,
-    LSR_EMPTY = 0x20,
+    LSR_EMPTY = 0x20, /* the FIFO */
+    LSR_IDLE = 0x40,  /* and what it gave to the line */
 };
 #define UART_CLOCK 115200
 
@@ -52,6 +53,10 @@ void uart_enable_input_interrupt(struct uart *u) {
 
 bool uart_can_send(const struct uart *u) {
     return u->base && (rd(u, UART_LSR) & LSR_EMPTY);
+}
+
+bool uart_is_idle(const struct uart *u) {
+    return u->base && (rd(u, UART_LSR) & LSR_IDLE);
 }
 
 void uart_send(const struct uart *u, const char *buf, u32 n) {

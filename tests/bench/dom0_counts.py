@@ -80,7 +80,7 @@ def summary(profile, marks):
 
 def end(session):
     """By a signal that QEMU knows, so that it ends in peace."""
-    os.kill(session.machine.qemu.pid, signal.SIGTERM)
+    os.kill(session.machine.process.pid, signal.SIGTERM)
     session.machine.wait_end(60)
     session.machine.kill()
 

@@ -82,7 +82,7 @@ class Host:
     def answer(self, timeout):
         """What a command printed, its status (or "lost": it was not run), and how much it printed."""
         match = self.machine.expect(r"@@(\d+|lost) (\d+)@@", timeout)
-        output = OWN_LINES.sub("", qemu.ESCAPES.sub("", self.machine.qemu.before).replace("\r", ""))
+        output = OWN_LINES.sub("", ESCAPES.sub("", self.machine.process.before).replace("\r", ""))
         self.machine.expect(r"=>", 60)
         return output, match[1] if match[1] == "lost" else int(match[1]), int(match[2])
 

@@ -71,7 +71,7 @@ class Run:
     def read(self, seconds=1.0):
         """Takes what is there, or comes within so long; False when QEMU has ended."""
         try:
-            text = self.machine.qemu.read_nonblocking(1 << 16, timeout=seconds)
+            text = self.machine.process.read_nonblocking(1 << 16, timeout=seconds)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:
@@ -167,7 +167,7 @@ class Run:
         next_sample, next_table = SAMPLE, TABLE
         while self.elapsed() < self.seconds:
             if not self.read():
-                raise Failure(f"QEMU ended, status {self.machine.qemu.status}")
+                raise Failure(f"QEMU ended, status {self.machine.process.status}")
             if self.elapsed() > next_sample:
                 self.machine.key("i")
                 next_sample += SAMPLE

@@ -20,5 +20,6 @@ def end_machines(request, machines):
         found = None if machine.panics else qemu.HOST_FAILURES.search(machine.text)
         failures += [found[0]] if found else []
         if not getattr(request.node, "failed", True) and not found:
-            machine.log_path.unlink(missing_ok=True)
+            for log in machine.logs:
+                log.unlink(missing_ok=True)
     assert not failures, f"the hypervisor itself failed: {failures[0]}"

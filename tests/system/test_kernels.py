@@ -47,7 +47,7 @@ def test_on_an_intel_cpu(boot, launch, option):
     text = boot(file, "usermode.elf", "gatecrash.elf", cpu="max,vendor=GenuineIntel", append=option).wait_end(120)
     for kernel in ("usermode", "gatecrash"):
         assert results(text, kernel)[0] > 10
-    assert "PASS paths.sysenter\n" in text
+    assert "PASS paths.sysenter\n" in text and "PASS steps.sysenter\n" in text
 
 
 @pytest.mark.parametrize("cpus,option", [(1, ""), (2, ""), (4, ""), (2, "fastpath=off")])

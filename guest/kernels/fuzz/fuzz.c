@@ -7,6 +7,7 @@
  * code. They share 128 frames, which become memory, tables and descriptors in turn. One more vCPU, if there is one, is
  * never started: contexts and areas are tried on it. What the kernel itself lives on (its memory, stacks, timers) it
  * spares, and what it must have it puts back. A watchdog of the hypervisor ends it if it falls silent for 120 seconds.
+ *   `null_stacks`: null selectors also for stack segments, which no QEMU may see (SECURITY.md).
  *   A seed gives each vCPU the same sequence; how they interleave is left to chance.
  * Good: RESULT with no failures, and what was done in INFO lines. Bad: FAIL fuzz.progress, a vCPU that stands still,
  *   which this kernel's own actions never cause (its watchdog then has the host's log tell where); the domain ended by

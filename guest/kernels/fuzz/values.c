@@ -10,6 +10,7 @@ unsigned long frames[NR_FRAMES];
 static unsigned long highest_mfn;
 static uint8_t is_shared[(128UL << 20) / PAGE_SIZE / 8]; /* by pfn, of at most 128 MiB */
 static unsigned long roots[3];
+static bool null_stacks; /* asked for: QEMU's emulation takes a kernel to ring 0 */
 
 static void take_frame(unsigned n) {
     void *page = page_alloc();
@@ -32,6 +33,7 @@ void values_init(void) {
     for (unsigned n = 0; n < NR_FRAMES; n++)
         take_frame(n);
     highest_mfn = (unsigned long)hv_memory_op(XENMEM_maximum_ram_page, NULL);
+    null_stacks = cmdline_has("null_stacks");
 }
 
 uint64_t random_bits(struct fuzzer *f) {
@@ -240,7 +242,7 @@ uint16_t any_selector(struct fuzzer *f) {
         selector = (uint16_t)one_of(f, flat, ARRAY_SIZE(flat));
     if (one_in(f, 16))
         selector = (uint16_t)random_bits(f);
-    return selector < 4 ? FLAT_RING3_SS32 : selector;
+    return selector < 4 && !null_stacks ? FLAT_RING3_SS32 : selector;
 }
 
 uint64_t any_time(struct fuzzer *f) {

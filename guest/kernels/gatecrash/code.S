@@ -51,6 +51,7 @@ piece user_int80_32
         int     $0x80
         ud2
         .code64
+        .balign 4                       /* it is read with AC set */
 1:      .long   0
 user_code_end:
 
@@ -170,6 +171,51 @@ ring3_int3:
         push    %rax
         iretq
 1:      int3
+        ret
+
+        /*
+         * A stack segment, in each way that a kernel can load it [edi: selector], then an instruction that ring 1 may not
+         * execute and that nobody emulates.
+         */
+        .globl  stack_by_mov, stack_by_lss, stack_by_iretq, lldt_at_mov, lldt_at_lss, lldt_at_iretq, with_stack_segment
+stack_by_mov:
+        xor     %eax, %eax
+        mov     %edi, %ss
+lldt_at_mov:
+        lldt    %ax
+        ret
+stack_by_lss:
+        xor     %eax, %eax
+        push    %rax
+        mov     %edi, 4(%rsp)
+        lss     (%rsp), %ecx
+        pop     %rcx
+lldt_at_lss:
+        lldt    %ax
+        ret
+stack_by_iretq:
+        xor     %eax, %eax
+        mov     %rsp, %rdx
+        push    %rdi
+        push    %rdx
+        pushfq
+        mov     %cs, %ecx
+        push    %rcx
+        lea     lldt_at_iretq(%rip), %rcx
+        push    %rcx
+        iretq
+lldt_at_iretq:
+        lldt    %ax
+        ret
+
+        /* unsigned with_stack_segment(selector [edi], function [rsi]): calls it, then loads the old segment */
+with_stack_segment:
+        push    %rbx
+        mov     %ss, %ebx
+        mov     %edi, %ss
+        call    *%rsi
+        mov     %ebx, %ss
+        pop     %rbx
         ret
 
         .macro  noting name handler

@@ -35,11 +35,31 @@ static void check_entry_flags(void) {
     trap_install_callbacks();
 }
 
+/* User mode with AC set may not read across the alignment of what it reads; without, and in the kernel, it may. */
+static void check_alignment(void) {
+    struct regs regs;
+    struct probe p;
+
+    fill_user(&regs, AT(user_load));
+    regs.rdi = DATA_VA + 1;
+    user_run(&p, &regs);
+    test_check("flags.unaligned", p.vector == TRAP_SYSCALL, "%s", probe_describe(&p));
+    regs.rflags |= AC;
+    user_run(&p, &regs);
+    if (p.vector == TRAP_SYSCALL)
+        test_skip("flags.alignment", "this processor checks none: an emulator");
+    else
+        test_check("flags.alignment",
+                   probe_trapped(&p, TRAP_AC, 0) && p.regs.rip == regs.rip && regs_from_user(&p.regs), "%s",
+                   probe_describe(&p));
+}
+
 void group_flags(void) {
     uint64_t kernel = FLAT_KERNEL_CS & ~3U, flags;
     struct state before;
 
     check_entry_flags();
+    check_alignment();
     state_take(&before);
     flags = iret_here(kernel, ~0UL & ~(RFLAGS_TF | RFLAGS_NT | AC));
     test_check("flags.kernel", !(flags & (RFLAGS_VM | RFLAGS_IOPL)) && flags & CF, "0x%lx", flags);

@@ -5,9 +5,10 @@
  * Scenario: every way in and out of the kernel, with all registers and control state known (paths), with upcalls
  *   masked and pending (masks), with wild flags (flags) and frames (frames), on stacks at all edges (stacks), with
  *   breakpoints on what is touched (breakpoints); user roots of both kinds in turn (split); addresses that must be
- * closed (reads); another vCPU that writes whatever it can reach meanwhile (tamper). `only=<group>`; `rounds=N` repeats
- * paths and masks; `attack=<name>` instead does one of those that must end this domain (endings.c). Good: PASS lines,
- * the same with and without fast paths. Bad: FAIL, `SURVIVED name`, or the end.
+ * closed (reads); another vCPU that writes whatever it can reach meanwhile (tamper); and, only if asked for, a null
+ * stack segment (null_stack), which makes ring 0 under QEMU. `only=<group>`; `rounds=N` repeats paths and masks;
+ * `attack=<name>` instead does one of those that must end this domain (endings.c). Good: PASS lines, the same with and
+ * without fast paths. Bad: FAIL, `SURVIVED name`, or the end.
  */
 #include "gatecrash.h"
 
@@ -80,11 +81,19 @@ static void group_split(void) {
 static const struct {
     const char *name;
     void (*run)(void);
-    bool repeat;
+    enum { ONCE, REPEATED, IF_ASKED } how;
 } groups[] = {
-    {"paths", group_paths, true},    {"masks", group_masks, true},    {"flags", group_flags, false},
-    {"frames", group_frames, false}, {"stacks", group_stacks, false}, {"breakpoints", group_breakpoints, false},
-    {"reads", group_reads, false},   {"split", group_split, false},   {"tamper", group_tamper, false},
+    {"paths", group_paths, REPEATED},
+    {"masks", group_masks, REPEATED},
+    {"flags", group_flags, ONCE},
+    {"frames", group_frames, ONCE},
+    {"stacks", group_stacks, ONCE},
+    {"breakpoints", group_breakpoints, ONCE},
+    {"reads", group_reads, ONCE},
+    {"split", group_split, ONCE},
+    {"tamper", group_tamper, ONCE},
+    {"steps", group_steps, ONCE},
+    {"null_stack", group_null_stack, IF_ASKED},
 };
 
 void kernel_main(void) {
@@ -105,7 +114,7 @@ void kernel_main(void) {
     event_set_handler(port, note_event);
     event_unmask(port);
     for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
-        for (unsigned long n = groups[i].repeat ? rounds : 1; n; n--)
-            if (!only[0] || !strcmp(only, groups[i].name))
+        for (unsigned long n = groups[i].how == REPEATED ? rounds : 1; n; n--)
+            if (only[0] ? !strcmp(only, groups[i].name) : groups[i].how != IF_ASKED)
                 groups[i].run();
 }

@@ -18,6 +18,13 @@ extern uint8_t user_code[], user_code_end[], user_syscall[], user_ud[], user_int
     user_load[], user_load_ss[], user_load_ss_int3[], user_syscall32[], user_sysenter[], user_int80_32[];
 extern uint64_t *user_data; /* the kernel's view of DATA_VA */
 
+#define SELECTOR(name)                                                                                                 \
+    ({                                                                                                                 \
+        uint32_t s_;                                                                                                   \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(s_));                                                            \
+        s_;                                                                                                            \
+    })
+
 /* Selectors, bases, debug and FPU registers, CR0 and control flags of the kernel. */
 struct state {
     uint64_t word[18];
@@ -36,6 +43,10 @@ void user_on_stack(unsigned long stack, const uint64_t *frame);
 unsigned call_on_stack(unsigned long stack, unsigned (*fn)(void));
 enum { ON_STACK_INT3, ON_STACK_INT80, ON_STACK_DIVIDE, ON_STACK_LOAD };
 void trap_on_stack(unsigned long stack, unsigned which);
+/* The kernel loads a stack segment, and tries an instruction of ring 0 at lldt_at_... */
+void stack_by_mov(void *selector), stack_by_lss(void *selector), stack_by_iretq(void *selector);
+extern uint8_t lldt_at_mov[], lldt_at_lss[], lldt_at_iretq[];
+unsigned with_stack_segment(unsigned long selector, unsigned (*fn)(void));
 /* Flags on entry of the handlers that note_flags() installed, before anything changes them. */
 extern uint64_t entry_flags;
 void noting_de(void), noting_bp(void), noting_pf(void), noting_int80(void), noting_syscall(void),
@@ -58,7 +69,7 @@ extern volatile unsigned events_seen;
 void make_user_root(void);
 
 void group_paths(void), group_masks(void), group_flags(void), group_frames(void), group_stacks(void),
-    group_breakpoints(void), group_reads(void), group_tamper(void);
+    group_breakpoints(void), group_reads(void), group_tamper(void), group_steps(void), group_null_stack(void);
 
 /* Attacks that must end this domain; returns if `name` is unknown or the domain survived. */
 void attack_to_the_end(const char *name);

@@ -19,13 +19,6 @@ static uint64_t read_msr(uint32_t number) {
     return (uint64_t)high << 32 | low;
 }
 
-#define SELECTOR(name)                                                                                                 \
-    ({                                                                                                                 \
-        uint32_t s_;                                                                                                   \
-        __asm__ volatile("mov %%" #name ", %0" : "=r"(s_));                                                            \
-        s_;                                                                                                            \
-    })
-
 static void take_fpu(uint64_t *word) {
     uint32_t mxcsr;
     uint16_t fcw;

@@ -3,11 +3,11 @@
  * Background: a hypervisor that lets one guest harm another shows it in the other: memory, registers or time that are
  *   not what they were, an event or a wake-up that never came, or work that stands still.
  * Scenario: each vCPU (all, or the first `vcpus=N`) keeps `pages=N` pages (64) under a pattern that changes each round.
- *   Every round verifies all of it, through the direct map and one page also through a mapping of its own, then the SSE
- * and debug registers, an event to itself (awake, and blocked) and a sleep of `idle=MS` (1). Every `period=N` seconds
- * (1) vCPU 0 prints `work=N late=Nms`, the pages verified by all since the last time, and by how much the latest
- * wake-up was late. With `seconds=N` it ends after that time. Good: `work=` lines, and no FAIL in the results. Bad:
- * FAIL with what was found where; a work line that never comes.
+ *   Every round verifies all of it, through the direct map and one page also through a mapping of its own, then the
+ * SSE, AVX and debug registers, an event to itself (awake, and blocked) and a sleep of `idle=MS` (1). Every `period=N`
+ * seconds (1) vCPU 0 prints `work=N late=Nms`, the pages verified by all since the last time, and by how much the
+ * latest wake-up was late. With `seconds=N` it ends after that time. Good: `work=` lines, and no FAIL in the results.
+ * Bad: FAIL with what was found where; a work line that never comes.
  */
 #include <sdk/sdk.h>
 
@@ -93,18 +93,59 @@ static uint64_t get_xmm(void) {
     return a == b ? a : ~a;
 }
 
+/* Which parts of the state the processor saves for guests: bit 2 upper halves of YMM, 7 ZMM16 to ZMM31. */
+static uint64_t wide_parts(void) {
+    uint32_t a = 1, b, c = 0, d = 0;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!(c >> 27 & 1))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return (uint64_t)d << 32 | a;
+}
+
+static void set_wide(uint64_t parts, uint64_t value) {
+    if (parts >> 2 & 1)
+        __asm__ volatile("vmovq %0, %%xmm14\n\tvinsertf128 $1, %%xmm14, %%ymm14, %%ymm14" ::"r"(value));
+    if (parts >> 7 & 1)
+        __asm__ volatile("vpbroadcastq %0, %%zmm31" ::"r"(value));
+}
+
+static uint64_t get_ymm(void) {
+    uint64_t value;
+
+    __asm__ volatile("vextractf128 $1, %%ymm14, %%xmm13\n\tvmovq %%xmm13, %0" : "=r"(value));
+    return value;
+}
+
+static uint64_t get_zmm(void) {
+    uint64_t value;
+
+    __asm__ volatile("valignq $7, %%zmm31, %%zmm31, %%zmm30\n\tvmovq %%xmm30, %0" : "=r"(value));
+    return value;
+}
+
+static void check_wide(uint64_t parts, uint64_t wanted) {
+    if (parts >> 2 & 1)
+        expect(REGISTERS, get_ymm() == wanted, "the upper half of ymm14", get_ymm(), wanted);
+    if (parts >> 7 & 1)
+        expect(REGISTERS, get_zmm() == wanted, "the end of zmm31", get_zmm(), wanted);
+}
+
 static unsigned long debug_address(const struct witness *w) {
     return USER_VA + (w->round << 8);
 }
 
 static void check_registers(struct witness *w) {
-    uint64_t wanted = pattern(w->round, nr_pages, cpu_this()->id), got;
+    uint64_t wanted = pattern(w->round, nr_pages, cpu_this()->id), got, parts = wide_parts();
 
     set_xmm(wanted);
+    set_wide(parts, ~wanted);
     hv_set_debugreg(3, debug_address(w));
     clock_sleep(idle * MILLISECOND);
     got = get_xmm();
     expect(REGISTERS, got == wanted, "xmm5, xmm15", got, wanted);
+    check_wide(parts, ~wanted);
     got = (uint64_t)hv_get_debugreg(3);
     expect(REGISTERS, got == debug_address(w), "dr3", got, debug_address(w));
 }

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""The SDK's kernels and a stock Linux on processors that Bochs emulates. It was written independently of QEMU, is strict where
+that is lax, and has what that has not: PCIDs, alignment checks, null stack segments."""
+import re
+
+import pytest
+
+from test_hostile import STORMS, lines_of
+from test_kernels import endings, results
+
+LIMIT = 900  # seconds; runs that take longest need 30 on an idle machine
+# PCIDs and SMAP; no XSAVE; AVX-512, whose state is ten times as large; AMD's SYSCALL from 32-bit code; the newest of Intel's;
+# the first that had 64-bit mode.
+MODELS = ["broadwell_ult", "core2_penryn_t9600", "corei7_skylake_x", "ryzen", "tigerlake", "athlon64_clawhammer"]
+OPTIONS = ["fastpath=off"]
+
+
+def guest(name, kernel, cmdline="", memory=16, vcpus=1, **keys):
+    more = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return f"[{name}]\nkernel = {kernel}.elf\ncmdline = {cmdline}\nmemory = {memory}M\nvcpus = {vcpus}\n{more}\n"
+
+
+def witness(name, seconds, vcpus=1):
+    return guest(name, "witness", f"seconds={seconds}", vcpus=vcpus)
+
+
+def run(boot, text, **options):
+    """Until all guests of a launch file have ended; no check fails, and all memory is free again. All output."""
+    kernels = sorted(set(re.findall(r"^kernel = (\S+)$", text, re.M)))
+    output = boot(text, *kernels, **options).wait_end(LIMIT)
+    assert not re.findall(r"^.*\bFAIL .*$", output, re.M)
+    before, after = re.search(r"KiB RAM, (\d+) KiB free", output)[1], re.search(r"no guest is left, (\d+) KiB free", output)
+    assert after and before == after[1], "memory is missing"
+    return output
+
+
+def check_results(output, kernels):
+    """The kernel's RESULT of each guest."""
+    for name, kernel in kernels.items():
+        assert results(lines_of(output, name), kernel)[0] > 0
+
+
+GATE = guest("gate", "gatecrash", vcpus=2) + guest("null", "gatecrash", "only=null_stack") + guest("usermode", "usermode")
+GATE_KERNELS = {"gate": "gatecrash", "null": "gatecrash", "usermode": "usermode"}
+ABI = (guest("basics", "basics", memory=32) + guest("linear", "basics", "only=linear linear=on", linear_page_tables="yes")
+       + guest("hostile", "hostile", memory=32, vcpus=3, linear_page_tables="yes"))
+ABI_KERNELS = {"basics": "basics", "linear": "basics", "hostile": "hostile"}
+
+
+def check_gate(output):
+    """Nothing of what QEMU has not was left out."""
+    check_results(output, GATE_KERNELS)
+    assert "[gate] PASS flags.alignment\n" in output and not re.search(r"^\[(gate|null)\] SKIP", output, re.M)
+
+
+@pytest.mark.short
+@pytest.mark.parametrize("model", ["broadwell_ult", "ryzen"])
+def test_gate(boot, model):
+    check_gate(run(boot, GATE, model=model))
+
+
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+@pytest.mark.parametrize("model", MODELS)
+def test_all_at_once(boot, model, option):
+    output = run(boot, GATE + ABI, model=model, append=option)
+    check_gate(output)
+    check_results(output, ABI_KERNELS)
+
+
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+def test_two_processors(boot, option):
+    """Shootdowns, races of vCPUs that run at once, and two guests that attack each other's grants."""
+    feud = "".join(guest(side, "feud", vcpus=3, channel="one") for side in ("front", "back"))
+    text = guest("smp", "smp", vcpus=4) + guest("hostile", "hostile", memory=32, vcpus=3) + feud + guest("gate", "gatecrash", vcpus=2)
+    output = run(boot, text, smp=2, append=option)
+    check_results(output, {"smp": "smp", "hostile": "hostile", "front": "feud", "back": "feud", "gate": "gatecrash"})
+    assert not re.search(r"SKIP race", output)
+
+
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+@pytest.mark.parametrize("model", ["broadwell_ult", "ryzen"])
+def test_endings(boot, model, option):
+    """What must end its domain does, and a witness notices nothing."""
+    attacks = [(kernel, name) for kernel in ("hostile", "gatecrash") for name in endings(kernel)]
+    output = run(boot, "".join(guest(name, kernel, f"attack={name}", memory=8) for kernel, name in attacks) + witness("witness", 5),
+                 model=model, append=option, memory=768)
+    assert not re.findall(r"SURVIVED (\w+)", output)
+    assert sorted(set(re.findall(r"guest (\w+) crashed\n", output))) == sorted(name for _, name in attacks)
+    check_results(output, {"witness": "witness"})
+
+
+@pytest.mark.parametrize("model,smp,option", [("broadwell_ult", 1, ""), ("ryzen", 1, "fastpath=off"), ("corei7_skylake_x", 2, "")])
+def test_fuzz(boot, model, smp, option):
+    """The fuzzing kernel, which also loads null stack segments here, beside two witnesses."""
+    fuzz = "".join(guest(f"fuzz{seed}", "fuzz", f"seed={seed} seconds=15 null_stacks", vcpus=3) for seed in (1, 2))
+    output = run(boot, fuzz + witness("witness", 15, vcpus=2) + witness("other", 15), model=model, smp=smp, append=option)
+    check_results(output, {"fuzz1": "fuzz", "fuzz2": "fuzz", "witness": "witness", "other": "witness"})
+
+
+def test_storms(boot):
+    storms = "".join(guest(storm, "hostile", f"storm={storm} seconds=2", vcpus=2) for storm in STORMS)
+    output = run(boot, storms + witness("witness", 3), smp=2, memory=768)
+    check_results(output, {**{storm: "hostile" for storm in STORMS}, "witness": "witness"})
+
+
+def test_others(boot):
+    """Each shape of a kernel, a channel, allocations, and ends by faults."""
+    shapes = ["linux", "plain", "plain-bits", "string", "string-required"]
+    text = "".join(guest(shape, f"shape-{shape}") for shape in shapes)
+    text += "".join(guest(side, "talk", "rounds=50 sessions=1", channel="one") for side in ("front", "back"))
+    text += guest("scarce", "scarce") + guest("hello", "hello")
+    text += "".join(guest(how, "crash", f"how={how}") for how in ("shutdown", "nohandler", "silence"))
+    output = run(boot, text)
+    check_results(output, {**{shape: "shapes" for shape in shapes}, "front": "talk", "back": "talk", "scarce": "scarce", "hello": "hello"})
+    assert re.search(r"guest nohandler crashed: vCPU 0: no handler for exception 14", output)
+    assert "guest silence: its watchdog was not fed" in output
+
+
+@pytest.mark.parametrize("model", ["broadwell_ult", "ryzen"])
+def test_control(boot, model):
+    """The control domain's operations, and a domain that is built by them."""
+    output = boot(None, "control.elf", model=model, smp=2, memory=512, append="dom0_mem=128M").wait_end(LIMIT)
+    assert results(output, "control")[0] > 150
+    output = boot(None, "builder.elf", "hello.elf", model=model, memory=512, append="dom0_mem=128M").wait_end(LIMIT)
+    assert results(re.sub(r"^\| .*\n", "", output, flags=re.M), "builder")[0] >= 10
+
+
+LINUX = """[linux]
+kernel = vmlinux-6.1
+ramdisk = linux.cpio.gz
+memory = 256M
+vcpus = 2
+cmdline = console=hvc0 quiet paravane.name=linux {}
+"""
+
+
+@pytest.mark.parametrize("model,smp", [("broadwell_ult", 1), ("ryzen", 2)])
+def test_linux(boot, model, smp):
+    """A stock kernel starts, forks, maps, signals, and goes off."""
+    text = LINUX.format("paravane.test=stress paravane.args=fork,cow,signals")
+    output = boot(text, "vmlinux-6.1", "linux.cpio.gz", model=model, smp=smp, memory=512).wait_end(LIMIT)
+    assert re.search(r"\[linux\] RESULT stress: 6 passed, 0 failed", output), output[-3000:]
