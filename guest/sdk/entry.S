@@ -104,33 +104,34 @@ entry_exceptions:
 
         /*
          * bool probe_enter(struct probe *p [rdi], void (*fn)(void *) [rsi], void *arg [rdx])
-         * The trap handler resumes at p->rip with p->rsp, where the callee's registers lie.
+         * What it takes to return from here is noted in p, not on this stack: a trap may come after the return, when
+         * its frame lies where ours was.
          */
         .text
         .globl  probe_enter
 probe_enter:
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        mov     %rbx, 0(%rdi)
+        mov     %rbp, 8(%rdi)
+        mov     %r12, 16(%rdi)
+        mov     %r13, 24(%rdi)
+        mov     %r14, 32(%rdi)
+        mov     %r15, 40(%rdi)
+        lea     8(%rsp), %rax
+        mov     %rax, 48(%rdi)
+        mov     0(%rsp), %rax
+        mov     %rax, 56(%rdi)
+        movb    $1, 64(%rdi)
         push    %rdi
-        mov     %rsp, 0(%rdi)
-        lea     1f(%rip), %rax
-        mov     %rax, 8(%rdi)
         mov     %rdx, %rdi
         call    *%rsi
+        pop     %rdi
+        mov     0(%rdi), %rbx
+        mov     8(%rdi), %rbp
+        mov     16(%rdi), %r12
+        mov     24(%rdi), %r13
+        mov     32(%rdi), %r14
+        mov     40(%rdi), %r15
         mov     $1, %eax
-        jmp     2f
-1:      xor     %eax, %eax
-2:      pop     %rdi
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
         cld
         ret
 

@@ -8,7 +8,7 @@
 
 extern unsigned long entry_exceptions[32];
 void entry_int80(void), entry_int81(void);
-bool probe_enter(struct probe *p, void (*fn)(void *), void *arg);
+bool probe_enter(struct probe *p, void (*fn)(void *), void *arg) __attribute__((returns_twice));
 void trap_dispatch(struct regs *regs);
 
 #define LAST_EXCEPTION 19
@@ -56,13 +56,26 @@ static void print_regs(const struct regs *r) {
     printf("r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
 }
 
-/* Records the trap, and rewrites the frame so that the return resumes in probe_enter. */
+bool probe_is_armed(void) {
+    const struct probe *p = cpu_this()->probe;
+
+    return p && p->armed;
+}
+
+/* Records the trap, and rewrites the frame so that the return is one from probe_enter(). */
 static void probe_recover(struct probe *p, struct regs *regs) {
     p->trapped = true;
     p->vector = (unsigned)regs->vector;
     p->error = regs->error;
     p->cr2 = regs->vector == TRAP_PF ? cpu_this()->info->arch.cr2 : 0;
     p->regs = *regs;
+    regs->rbx = p->rbx;
+    regs->rbp = p->rbp;
+    regs->r12 = p->r12;
+    regs->r13 = p->r13;
+    regs->r14 = p->r14;
+    regs->r15 = p->r15;
+    regs->rax = 0;
     regs->rip = p->rip;
     regs->rsp = p->rsp;
     regs->cs = FLAT_KERNEL_CS & ~3U;
@@ -80,7 +93,7 @@ void trap_dispatch(struct regs *regs) {
     }
     if (handlers[regs->vector] && handlers[regs->vector](regs))
         return;
-    if (p && p->recoveries++ < MAX_RECOVERIES) {
+    if (probe_is_armed() && p->recoveries++ < MAX_RECOVERIES) {
         probe_recover(p, regs);
         return;
     }
@@ -95,7 +108,7 @@ bool probe_run(struct probe *p, void (*fn)(void *), void *arg) {
 
     p->outer = cpu->probe;
     p->upcall_mask = cpu->info->evtchn_upcall_mask;
-    p->trapped = false;
+    p->trapped = p->armed = false;
     p->recoveries = 0;
     cpu->probe = p;
     barrier();

@@ -165,6 +165,7 @@ static void repair(struct fuzzer *f) {
         panic("vCPU %u does not come up again", f->lowered);
     f->lowered = 0;
     hypercall2(__HYPERVISOR_nmi_op, XENNMI_unregister_callback, 0);
+    hv_stack_switch(FLAT_KERNEL_SS, (ARG(__builtin_frame_address(0)) - 1024) & ~15UL);
     hv_set_trap_table(trap_table());
     trap_install_callbacks();
     hv_set_debugreg(7, 0x400);
@@ -205,7 +206,16 @@ static bool on_event(struct regs *regs) {
  * hypervisor has put null ones in their place. A return frame that is refused is an action's own, and ends it. */
 static bool on_failsafe(struct regs *regs) {
     (void)regs;
-    return !cpu_this()->probe;
+    return !probe_is_armed();
+}
+
+/* A breakpoint that an action left may be hit before repair() takes it away. */
+static bool on_debug(struct regs *regs) {
+    if (probe_is_armed())
+        return false;
+    hv_set_debugreg(7, 0x400);
+    regs->rflags &= ~RFLAGS_TF;
+    return true;
 }
 
 static void set_up(struct fuzzer *f, unsigned id, uint64_t seed) {
@@ -316,6 +326,7 @@ static void start_all(void) {
         total_weight += weight_of(groups[i]);
     trap_set_handler(TRAP_EVENT, on_event);
     trap_set_handler(TRAP_FAILSAFE, on_failsafe);
+    trap_set_handler(TRAP_DB, on_debug);
     for (unsigned id = 0; id < nr_fuzzers; id++)
         set_up(&fuzzers[id], id, seed);
     move_info(&fuzzers[0]);

@@ -70,8 +70,9 @@ void entry_event(void), entry_failsafe(void), entry_syscall(void), entry_vcpu(vo
 
 /* What a probe saw. `regs` holds the registers at the trap, `cr2` is for #PF only. */
 struct probe {
-    /* Used by the assembly: the first two words stay first. */
-    uint64_t rsp, rip;
+    /* Written by the assembly: what a return from probe_enter() needs, and that it is noted. */
+    uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip;
+    bool armed;
     struct probe *outer;
     uint8_t upcall_mask;
     bool trapped;
@@ -83,6 +84,8 @@ struct probe {
 
 /* Runs fn(arg) under a probe: true if it returned by itself, false if it trapped and p tells how. */
 bool probe_run(struct probe *p, void (*fn)(void *), void *arg);
+/* A trap now would end what a probe runs. */
+bool probe_is_armed(void);
 bool probe_read(struct probe *p, const volatile void *va, uint64_t *value);
 bool probe_write(struct probe *p, volatile void *va, uint64_t value);
 /* Calls code at an address that may not be code. */
