@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The driver: runs each test in a process of its own with a time limit, says PASS, FAIL or SKIP for each, and sums up.
- *     stress [-l] [limit=SECONDS] [TEST...]
- * The 64-bit program also runs the 32-bit one, if it lies beside it under the name stress32.
+ *     stress [-l] [limit=SECONDS] [late=SECONDS] [TEST...]
+ * A test may take so long, and a sleep end so much later than asked for: where many others share the CPUs, more than
+ * usual. The 64-bit program also runs the 32-bit one, if it lies beside it under the name stress32.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -170,7 +171,20 @@ static void run_test(const struct test *test) {
     fflush(stdout);
 }
 
-#define LIMIT "limit="
+static const struct option {
+    const char *name;
+    unsigned *value;
+} options[] = {{"limit=", &time_limit}, {"late=", &late_limit}};
+
+/* The argument is one of them, which is set. */
+static bool is_option(const char *arg) {
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        if (strncmp(arg, options[i].name, strlen(options[i].name)) == 0) {
+            *options[i].value = (unsigned)atoi(arg + strlen(options[i].name));
+            return true;
+        }
+    return false;
+}
 
 static bool is_chosen(const char *name, int argc, char **argv) {
     bool any = false;
@@ -178,7 +192,7 @@ static bool is_chosen(const char *name, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], name) == 0)
             return true;
-        any |= strncmp(argv[i], LIMIT, strlen(LIMIT)) != 0;
+        any |= !is_option(argv[i]);
     }
     return !any;
 }
@@ -217,8 +231,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], LIMIT, strlen(LIMIT)) == 0)
-            time_limit = (unsigned)atoi(argv[i] + strlen(LIMIT));
+        is_option(argv[i]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < NR_TESTS; i++)
         if (is_chosen(tests[i].name, argc, argv))

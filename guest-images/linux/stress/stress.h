@@ -24,6 +24,9 @@ int caught_signal(void (*fn)(void *arg), void *arg, void **address);
 
 double seconds_now(void);
 
+/* How much later than asked for a sleep may end; see main.c. */
+extern unsigned late_limit;
+
 const char *test_fork(void);
 const char *test_exec(void);
 const char *test_mmap(void);
