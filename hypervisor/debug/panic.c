@@ -114,7 +114,7 @@ static void print_cpu(const struct cpu *c, const struct regs *r) {
     if (DEBUG)
         locks_print(c->id);
     printk("  requests %x, entered %lu times, %s guest translations\n", c->requests, c->entries,
-           c->in_guest ? "may have" : "no");
+           c->in_guest ? "may use" : "uses no");
     if (c->current)
         vcpu_print(c->current);
 }
