@@ -89,11 +89,13 @@ def test_endings(boot, model, option):
     check_results(output, {"witness": "witness"})
 
 
-@pytest.mark.parametrize("model,smp,option", [("broadwell_ult", 1, ""), ("ryzen", 1, "fastpath=off"), ("corei7_skylake_x", 2, "")])
-def test_fuzz(boot, model, smp, option):
+# Skylake's CPUID gives a rate of the TSC that Bochs does not keep: seconds last 70 times as long there.
+@pytest.mark.parametrize("model,smp,option,seconds", [("broadwell_ult", 1, "", 15), ("ryzen", 1, "fastpath=off", 15),
+                                                      ("broadwell_ult", 2, "", 10), ("corei7_skylake_x", 1, "", 1)])
+def test_fuzz(boot, model, smp, option, seconds):
     """The fuzzing kernel, which also loads null stack segments here, beside two witnesses."""
-    fuzz = "".join(guest(f"fuzz{seed}", "fuzz", f"seed={seed} seconds=15 null_stacks", vcpus=3) for seed in (1, 2))
-    output = run(boot, fuzz + witness("witness", 15, vcpus=2) + witness("other", 15), model=model, smp=smp, append=option)
+    fuzz = "".join(guest(f"fuzz{seed}", "fuzz", f"seed={seed} seconds={seconds} null_stacks", vcpus=3) for seed in (1, 2))
+    output = run(boot, fuzz + witness("witness", seconds, vcpus=2) + witness("other", seconds), model=model, smp=smp, append=option)
     check_results(output, {"fuzz1": "fuzz", "fuzz2": "fuzz", "witness": "witness", "other": "witness"})
 
 
