@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import qemu
-from emulator import Emulator
+from emulator import ESCAPES, Emulator
 
 CONFIGURATION = """
 plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, serial=1
@@ -18,7 +18,7 @@ cpu: model={model}, count={smp}, ips=50000000, reset_on_triple_fault=0, ignore_b
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={top}/cd.iso, status=inserted
 boot: cdrom
-com1: enabled=1, mode=term, dev=/dev/tty
+com1: enabled=1, mode=file, dev={serial}
 log: {log}
 panic: action=fatal
 error: action=report
@@ -64,15 +64,19 @@ class Machine(Emulator):
     def __init__(self, log, top, modules=(), append="", model="broadwell_ult", smp=1, memory=256, panics=False):
         top.mkdir()
         make_cd(top, modules, append, qemu.BUILD / "paravane")
-        own_log = qemu.Path(log).with_suffix(".bochs")
-        (top / "bochsrc").write_text(CONFIGURATION.format(model=model, smp=smp, memory=memory, top=top, log=own_log))
+        self.serial, self.own_log = (qemu.Path(log).with_suffix(suffix) for suffix in (".serial", ".bochs"))
+        (top / "bochsrc").write_text(CONFIGURATION.format(model=model, smp=smp, memory=memory, top=top, serial=self.serial, log=self.own_log))
         (top / "debugger").write_text("continue\n")  # Debian's Bochs begins in its debugger
         command = ["bochs", "-q", "-f", str(top / "bochsrc"), "-rc", str(top / "debugger")]
-        # Its screen and its debugger are for nobody; the terminal stays open for COM1.
+        # Its screen and its debugger are for nobody; the terminal stays open until it ends.
         super().__init__(log, ["sh", "-c", 'TERM=linux exec "$@" 3>&1 </dev/null >/dev/null 2>&1', "sh", *command], panics)
-        self.logs.append(own_log)
+        self.logs += [self.serial, self.own_log]
+
+    @property
+    def text(self):
+        return ESCAPES.sub("", self.serial.read_text(errors="replace")) if self.serial.exists() else ""
 
     def check_exit(self):
         """Whatever Bochs calls a panic ends it; one of them is a machine that goes off."""
-        panics = re.findall(r">>PANIC<< (.*)", self.logs[1].read_text(errors="replace"))
+        panics = re.findall(r">>PANIC<< (.*)", self.own_log.read_text(errors="replace"))
         assert panics == [OFF], f"Bochs ended with {panics}, status {self.process.exitstatus}; the end:\n{self.tail()}"

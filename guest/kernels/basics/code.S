@@ -44,6 +44,45 @@ code_step_at: nop
 code code_nm
 code_nm_at: fnop
         ret
+code code_icebp
+        .byte   0xf1
+code_icebp_at: ret
+code code_into
+code_into_at: .byte 0xce        /* not in 64-bit mode */
+        ret
+code code_lock
+code_lock_at: .byte 0xf0
+        nop
+        ret
+code code_long
+code_long_at: .fill 15, 1, 0x66
+        nop
+        ret
+code code_ss
+        push    %rbp
+        movabs  $0x8000000000000000, %rbp
+code_ss_at: mov (%rbp), %eax
+        pop     %rbp
+        ret
+        /* 1 / 0, with the exception for it unmasked */
+code code_mf
+        fninit
+        push    $0x37b
+        fldcw   (%rsp)
+        pop     %rax
+        fld1
+        fldz
+        fdivrp
+code_mf_at: fwait
+        ret
+code code_xm
+        push    $0x1d80
+        ldmxcsr (%rsp)
+        pop     %rax
+        cvtsi2ss %eax, %xmm1
+        xorps   %xmm0, %xmm0
+code_xm_at: divss %xmm0, %xmm1
+        ret
 code code_cli
 code_cli_at: cli
         ret

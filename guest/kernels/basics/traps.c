@@ -16,6 +16,13 @@ CODE(code_gp_noncanonical);
 CODE(code_gp_selector);
 CODE(code_step);
 CODE(code_nm);
+CODE(code_icebp);
+CODE(code_into);
+CODE(code_lock);
+CODE(code_long);
+CODE(code_ss);
+CODE(code_mf);
+CODE(code_xm);
 void code_raw_iret(void *frame);
 
 static const struct {
@@ -32,6 +39,24 @@ static const struct {
     {"trap.gp_noncanonical", code_gp_noncanonical, TRAP_GP, 0, code_gp_noncanonical_at},
     {"trap.gp_selector", code_gp_selector, TRAP_GP, 0xfff8, code_gp_selector_at},
     {"trap.db_single_step", code_step, TRAP_DB, 0, code_step_at},
+    {"trap.ud_into", code_into, TRAP_UD, 0, code_into_at},
+    {"trap.ud_lock", code_lock, TRAP_UD, 0, code_lock_at},
+    {"trap.gp_too_long", code_long, TRAP_GP, 0, code_long_at},
+    {"trap.mf", code_mf, TRAP_MF, 0, code_mf_at},
+};
+
+/* Which QEMU before 10 has not: it raises nothing, or something else. */
+static const struct {
+    const char *name;
+    void (*code)(void *);
+    unsigned vector;
+    const uint8_t *rip;
+    bool raises_another;
+    unsigned other;
+} strict_cases[] = {
+    {"trap.ss", code_ss, TRAP_SS, code_ss_at, true, TRAP_GP},
+    {"trap.db_icebp", code_icebp, TRAP_DB, code_icebp_at, true, TRAP_UD},
+    {"trap.xm", code_xm, TRAP_XM, code_xm_at, false, 0},
 };
 
 static bool frame_is_sane(const struct probe *p, const uint8_t *rip) {
@@ -51,6 +76,21 @@ static void check_exceptions(void) {
         else
             expect_trap(cases[i].name, &p, cases[i].vector, cases[i].error);
     }
+}
+
+static void check_strict_exceptions(void) {
+    const uint32_t mxcsr = 0x1f80;
+    struct probe p;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(strict_cases); i++) {
+        probe_run(&p, strict_cases[i].code, NULL);
+        if (strict_cases[i].raises_another ? probe_trapped(&p, strict_cases[i].other, 0) : !p.trapped)
+            test_skip(strict_cases[i].name, "this processor is an emulator that does otherwise");
+        else if (expect_trap(strict_cases[i].name, &p, strict_cases[i].vector, 0) &&
+                 !frame_is_sane(&p, strict_cases[i].rip))
+            test_fail(strict_cases[i].name, "frame: rip 0x%lx, not %p", p.regs.rip, strict_cases[i].rip);
+    }
+    __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
 }
 
 /* QEMU before 10 gives 16n+2 as the error code of a refused INT n, and hypervisors go by it. */
@@ -150,6 +190,7 @@ static void check_bad_iret(void) {
 
 void check_traps(void) {
     check_exceptions();
+    check_strict_exceptions();
     check_kernel_gate();
     check_return();
     check_page_faults();

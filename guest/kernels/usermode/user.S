@@ -61,6 +61,21 @@ piece user_wait
         cmpq    $0, (%rdi)
         je      user_wait
         syscall
+piece user_icebp
+        .byte   0xf1
+        syscall
+piece user_int14
+        int     $14
+        syscall
+piece user_mf
+        fninit
+        push    $0x37b
+        fldcw   (%rsp)
+        fld1
+        fldz
+        fdivrp
+        fwait
+        syscall
 piece user_step
         nop
         nop
@@ -71,6 +86,16 @@ piece user_compat
         inc     %eax
         int     $0x80
         ud2
+piece user_into
+        mov     $0x7fffffff, %eax
+        inc     %eax
+        into
+        int     $0x80
+piece user_bound
+        push    $0
+        push    $0
+        bound   %eax, (%esp)
+        int     $0x80
         .code64
 user_code_end:
 

@@ -13,7 +13,7 @@ const char kernel_name[] = "usermode";
 
 extern uint8_t user_code[], user_code_end[], user_syscall[], user_int80[], user_read[], user_write[], user_ud[],
     user_cli[], user_in[], user_hlt[], user_sysenter[], user_gs[], user_fs[], user_jump[], user_wait[], user_step[],
-    user_compat[];
+    user_compat[], user_icebp[], user_int14[], user_mf[], user_into[], user_bound[];
 void sysret_enter(void *frame), direct_iretq(void *arg), direct_lretq(void *arg);
 
 #define CODE_VA USER_VA
@@ -230,17 +230,46 @@ static void check_step(void) {
     test_equal(name_of("single_step_rip"), (long)p.regs.rip, (long)AT(user_step) + 1);
 }
 
-static void check_compat(void) {
+static void run_compat(struct probe *p, const uint8_t *piece) {
     struct regs regs;
-    struct probe p;
 
-    user_regs_init(&regs, LOW_VA + (unsigned long)(user_compat - user_code), LOW_VA + PAGE_SIZE);
+    user_regs_init(&regs, LOW_VA + (unsigned long)(piece - user_code), LOW_VA + PAGE_SIZE);
     regs.cs = FLAT_USER_CS32;
     regs.ss = FLAT_USER_SS32;
-    user_run(&p, &regs);
+    regs.rax = 1;
+    user_run(p, &regs);
+}
+
+static void check_compat(void) {
+    struct probe p;
+
+    run_compat(&p, user_compat);
     expect("compat", &p, TRAP_INT80, 0);
     test_check(name_of("compat_frame"), p.regs.rax == 0x33 && (p.regs.cs & 0xffff) == FLAT_USER_CS32,
                "rax 0x%lx cs 0x%x", p.regs.rax, p.regs.cs);
+}
+
+/* Exceptions by instructions that few programs have. */
+static void check_rare(void) {
+    struct probe p;
+
+    run(&p, user_icebp, 0, 0);
+    if (probe_trapped(&p, TRAP_UD, 0))
+        test_skip(name_of("icebp"), "not an instruction of this CPU");
+    else
+        expect("icebp", &p, TRAP_DB, 0);
+    run(&p, user_mf, 0, 0);
+    expect("mf", &p, TRAP_MF, 0);
+    __asm__ volatile("fninit");
+    run(&p, user_int14, 0, 0);
+    if (probe_trapped(&p, TRAP_GP, 16 * TRAP_PF + 2))
+        test_skip(name_of("int14"), "this CPU reports a wrong error code for INT n");
+    else
+        expect("int14", &p, TRAP_GP, 8 * TRAP_PF + 2);
+    run_compat(&p, user_into);
+    expect("into", &p, TRAP_OF, 0);
+    run_compat(&p, user_bound);
+    expect("bound", &p, TRAP_BR, 0);
 }
 
 static void check_all(const char *name, uint64_t *root) {
@@ -257,6 +286,7 @@ static void check_all(const char *name, uint64_t *root) {
     check_bases();
     check_step();
     check_compat();
+    check_rare();
     expect_hidden("reserved_range", 0xffff828000000000);
 }
 

@@ -14,6 +14,7 @@ enum {
     TRAP_NMI = 2,
     TRAP_BP = 3,
     TRAP_OF = 4,
+    TRAP_BR = 5,
     TRAP_UD = 6,
     TRAP_NM = 7,
     TRAP_DF = 8,
