@@ -37,11 +37,11 @@ static void load(struct cpu *c, struct vcpu *v) {
     v->cpu = c;
     __atomic_store_n(&c->current, v, __ATOMIC_SEQ_CST);
     v->count[COUNT_SWITCH]++;
-    c->gate_dirty = true;
     v->gate_stale = true;
     __atomic_fetch_or(&c->requests, CPU_REQ_RECOMPOSE, __ATOMIC_SEQ_CST);
     gate_map_vcpu(c, v);
     x86_load_vcpu(c, v);
+    c->gate_dirty = false;
     runstate_change(v, RUNSTATE_running, time_now());
 }
 
@@ -108,10 +108,11 @@ static inline bool is_ready(const struct cpu *c, const struct vcpu *v) {
     const struct domain *d = v->domain;
 
     return !(READ_ONCE(c->requests) | READ_ONCE(v->pause)) && READ_ONCE(d->zombies) == FRAME_NONE &&
-           !(READ_ONCE(d->dying) | c->gate_dirty | v->selectors_lost) && !event_due(v) && !nmi_due(v);
+           !(READ_ONCE(d->dying) | c->gate_dirty) && !event_due(v) && !nmi_due(v);
 }
 
-/* What the vCPU must have before its guest goes on; or it does not go on now. */
+/* What the vCPU must have before its guest goes on; or it does not go on now. A vCPU that was just loaded comes here
+ * first. */
 static void prepare(struct cpu *c, struct vcpu *v) {
     if (v->domain->dying || v->pause || !mm_drain(v->domain)) {
         __atomic_fetch_or(&c->requests, CPU_REQ_RESCHED, __ATOMIC_SEQ_CST);

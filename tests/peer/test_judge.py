@@ -40,6 +40,12 @@ def test_difference_that_is_gone_is_wrong():
     assert peer.judge("other", {}, TABLE) == []
 
 
+def test_difference_by_chance():
+    table = [("k", "a", "PASS", "SKIP or PASS", "chance")]
+    assert peer.judge("k", {}, table) == peer.judge("k", {"a": ("PASS", "SKIP")}, table) == []
+    assert peer.judge("k", {"a": ("PASS", "FAIL")}, table) and peer.judge("k", {"a": ("FAIL", "SKIP")}, table)
+
+
 def test_outcomes_by_name():
     text = "PASS a\nFAIL b: why\n| PASS c\nPASS a\nSKIP d: why: so\nnoise PASS e\n"
     assert peer.outcomes(text) == {"a": "PASS x2", "b": "FAIL", "d": "SKIP"}

@@ -83,6 +83,13 @@ static void check_copy(domid_t self) {
     test_equal("grant.copy", op.status, GNTST_okay);
     test_check("grant.copied", to[15] == 0 && to[16] == 0x3c && to[115] == 0x3c && to[116] == 0, "%x %x %x %x", to[15],
                to[16], to[115], to[116]);
+    /* A table that lost its last use is memory again at once. */
+    page_protect(to);
+    mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(to));
+    mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(to));
+    hv_grant_table_op(GNTTABOP_copy, &op, 1);
+    test_equal("grant.copy_to_former_table", op.status, GNTST_okay);
+    page_unprotect(to);
     op.dest.offset = PAGE_SIZE - 10;
     hv_grant_table_op(GNTTABOP_copy, &op, 1);
     test_equal("grant.copy_crosses_page", op.status, GNTST_bad_copy_arg);

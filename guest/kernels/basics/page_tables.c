@@ -116,6 +116,33 @@ static void check_roots(void) {
     page_free(root);
 }
 
+#define OTHER_VA (SCRATCH_VA + (41UL << 39)) /* a slot of the root nothing else uses */
+
+/* The new root is in force whatever else the hypercall asked for: here, that others run. */
+static void check_root_and_yield(void) {
+    uint64_t *root = page_alloc(), *page = page_alloc(), seen = 0;
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = virt_to_mfn(root)};
+    multicall_entry_t calls[2] = {{.op = __HYPERVISOR_mmuext_op, .args = {ARG(&op), 1, 0, DOMID_SELF}},
+                                  {.op = __HYPERVISOR_sched_op, .args = {SCHEDOP_yield, 0}}};
+    unsigned slot = pt_index(SCRATCH_VA, 4), other = pt_index(OTHER_VA, 4);
+    struct probe p;
+
+    *page = 7;
+    pt_write(pt_make(SCRATCH_VA), virt_to_machine(page) | PTE_KERNEL);
+    for (unsigned i = 272; i < 512; i++)
+        root[i] = pt_root()[i == other ? slot : i];
+    page_protect(root);
+    hv_multicall(calls, 2);
+    test_equal("root.in_multicall", (long)calls[0].result, 0);
+    test_check("root.and_yield", probe_read(&p, (void *)OTHER_VA, &seen) && seen == 7, "read %lu: %s", seen,
+               probe_describe(&p));
+    mmuext(MMUEXT_NEW_BASEPTR, virt_to_mfn(pt_root()));
+    pt_unmap(SCRATCH_VA);
+    page_unprotect(root);
+    page_free(root);
+    page_free(page);
+}
+
 static void check_pages(void) {
     uint64_t *page = page_alloc(), *other = page_alloc();
     struct mmuext_op copy = {
@@ -333,6 +360,7 @@ void check_page_tables(void) {
     check_other_domain();
     check_pinning();
     check_roots();
+    check_root_and_yield();
     check_pages();
     check_flushes();
     check_writes_by_trap();

@@ -43,11 +43,19 @@ static void check_time_area(void) {
     test_equal("vcpu.time_area_same", time.tsc_to_system_mul, cpu_this()->info->time.tsc_to_system_mul);
 }
 
-static unsigned nmis;
+static unsigned nmis, nmis_within;
+static bool nmi_inside, nmi_again;
 
 static bool on_nmi(struct regs *regs) {
     (void)regs;
     nmis++;
+    nmis_within += nmi_inside;
+    nmi_inside = true;
+    if (nmi_again) {
+        nmi_again = false;
+        hv_vcpu_op(VCPUOP_send_nmi, 0, NULL);
+    }
+    nmi_inside = false;
     return true;
 }
 
@@ -73,6 +81,9 @@ static void check_nmi(void) {
     test_equal("nmi.trap_table", hv_set_trap_table(table), 0);
     test_equal("nmi.send_by_table", hv_vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
     test_equal("nmi.came_by_table", nmis, 3);
+    nmi_again = true;
+    hv_vcpu_op(VCPUOP_send_nmi, 0, NULL);
+    test_check("nmi.waits_for_iret", nmis == 5 && !nmis_within, "%u came, %u within others", nmis, nmis_within);
     trap_set_handler(TRAP_NMI, NULL);
 }
 

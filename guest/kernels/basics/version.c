@@ -52,6 +52,32 @@ static void check_multicall(void) {
     test_equal("multicall.none", hv_multicall(calls, 0), 0);
 }
 
+#define MANY 4096U
+#define NOT_YET 0x5a5aUL /* as a result: the call was not made */
+
+static multicall_entry_t many[MANY];
+static bool came_between;
+
+/* In place of the SDK's, and good for it. */
+static void on_timer(unsigned port) {
+    (void)port;
+    cpu_this()->timer_fired++;
+    came_between |= many[0].result != NOT_YET && many[MANY - 1].result == NOT_YET;
+}
+
+/* Long work stops for a timer. On a busy machine that may be due before the first call, or after the last. */
+static void check_interrupted(void) {
+    event_set_handler(cpu_this()->timer_port, on_timer);
+    for (unsigned tries = 0; tries < 100 && !came_between; tries++) {
+        for (unsigned i = 0; i < MANY; i++)
+            many[i] =
+                (multicall_entry_t){.op = __HYPERVISOR_xen_version, .result = NOT_YET, .args = {XENVER_pagesize, 0}};
+        hv_set_timer_op(clock_now() + MILLISECOND / 20);
+        hv_multicall(many, MANY);
+    }
+    test_check("multicall.interrupted", came_between, "no timer's event came between its calls");
+}
+
 static void check_vm_assist(void) {
     test_equal("vm_assist.writable_pagetables", hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0);
     test_equal("vm_assist.4gb_segments", hv_vm_assist(VMASST_CMD_enable, VMASST_TYPE_4gb_segments), 0);
@@ -64,5 +90,6 @@ void check_version(void) {
     check_questions();
     check_unknown();
     check_multicall();
+    check_interrupted();
     check_vm_assist();
 }

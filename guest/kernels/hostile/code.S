@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The little that C cannot say: raw iret frames, faults on chosen stacks, and code for ring 3. */
         .text
-        .globl  code_raw_iret, code_ud, code_on_stack, code_user
+        .globl  code_raw_iret, code_ud, code_flags, code_on_stack, code_user
 code_raw_iret:
         mov     %rdi, %rsp
         push    $0
@@ -9,6 +9,10 @@ code_raw_iret:
 code_ud:
         ud2
         ret
+code_flags:
+        pushfq
+        pop     %rax
+        ud2
 code_on_stack:
         mov     %rdi, %rsp
         ud2

@@ -46,6 +46,10 @@ static void attack_iret(void) {
     trapped("iret.tf", &p);
     leave_with(&p, ARG(code_ud), cs, ~0UL & ~RFLAGS_TF, ss);
     trapped("iret.all_flags", &p);
+    /* Upcalls can be masked, interrupts can't. */
+    leave_with(&p, ARG(code_flags), cs, 2, ss);
+    test_check("iret.if", p.trapped && p.vector == TRAP_UD && p.regs.rax & RFLAGS_IF, "%s, flags 0x%lx",
+               probe_describe(&p), p.regs.rax);
 }
 
 static void attack_trap_table(void) {

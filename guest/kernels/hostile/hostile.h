@@ -32,6 +32,6 @@ bool trapped(const char *name, const struct probe *p);
 extern const unsigned long reserved_addresses[6];
 
 /* In code.S */
-void code_raw_iret(void *frame), code_ud(void *arg), code_on_stack(void *stack), code_user(void);
+void code_raw_iret(void *frame), code_ud(void *arg), code_flags(void), code_on_stack(void *stack), code_user(void);
 
 #endif

@@ -44,6 +44,49 @@ static void attack_contexts(void) {
     page_free(data);
 }
 
+#define HYPERVISOR_CS 0xe008 /* of ring 0, in every descriptor table */
+#define HYPERVISOR_SS 0xe010
+#define STARTED 2 /* a vCPU that no other attack needs */
+
+static volatile unsigned started_with, start_trapped;
+
+static void started(void) {
+    unsigned cs;
+
+    __asm__ volatile("mov %%cs, %0" : "=r"(cs));
+    started_with = cs;
+    for (;;)
+        cpu_relax();
+}
+
+static void start_refused(void) {
+    start_trapped = 1;
+    for (;;)
+        hv_vcpu_op(VCPUOP_down, STARTED, NULL);
+}
+
+/* Said to be user code, with the hypervisor's own selectors: to load them is a fault of the vCPU's. */
+static void attack_start(void) {
+    static char stack[PAGE_SIZE] __attribute__((aligned(16)));
+
+    if (hv_vcpu_op(VCPUOP_is_up, STARTED, NULL) != 0) {
+        test_skip("vcpu.start_in_ring0", "no third vCPU");
+        return;
+    }
+    cpu_fill_context(STARTED, &ctxt);
+    ctxt.flags = VGCF_I387_VALID;
+    ctxt.user_regs.rip = ARG(started);
+    ctxt.user_regs.cs = HYPERVISOR_CS;
+    ctxt.user_regs.ss = HYPERVISOR_SS;
+    ctxt.user_regs.rsp = ctxt.kernel_sp = ARG(stack + sizeof(stack));
+    ctxt.trap_ctxt[TRAP_GP].address = ARG(start_refused);
+    if (hv_vcpu_op(VCPUOP_initialise, STARTED, &ctxt) || hv_vcpu_op(VCPUOP_up, STARTED, NULL))
+        test_fail("vcpu.start_in_ring0", "the vCPU did not start");
+    else
+        test_check("vcpu.start_in_ring0", clock_wait_for(&start_trapped, 20 * SECOND) && !started_with, "cs 0x%x",
+                   started_with);
+}
+
 static void attack_records(void) {
     struct vcpu_register_vcpu_info info = {.mfn = 0xffffffffff, .offset = 0};
     struct vcpu_register_runstate_memory_area area;
@@ -80,6 +123,7 @@ static void attack_numbers(void) {
 
 void attack_vcpus(void) {
     attack_contexts();
+    attack_start();
     attack_records();
     attack_numbers();
 }
