@@ -17,11 +17,12 @@ endif
 ifneq ($(findstring clang,$(CC)),)
 HV_CODEGEN := -mretpoline
 else
-HV_CODEGEN := $(if $(DEBUG),,-flto=auto) -mindirect-branch=thunk -mindirect-branch-register
+HV_LTO := $(if $(DEBUG),,-flto=auto)
+HV_CODEGEN := $(HV_LTO) -mindirect-branch=thunk -mindirect-branch-register
 endif
 
 # Room in the image for the names of functions, which scripts/gen-symbols fills in once they have addresses.
-SYMBOLS_SIZE := $(if $(DEBUG),16384,10240)
+SYMBOLS_SIZE := $(if $(HV_LTO),10240,16384)
 
 $(BUILD)/paravane: hypervisor/boot/paravane.ld $(wildcard hypervisor/boot/hot*.ld) $(HV_OBJ) scripts/gen-symbols
 	$(Q)echo "  LD    $@"
