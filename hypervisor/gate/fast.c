@@ -58,7 +58,8 @@ void gate_set_fast_path(struct cpu *c, struct vcpu *v) {
 }
 
 void gate_put_kernel_sp(struct vcpu *v, u64 sp) {
-    v->gate_stale |= (v->kernel_sp ^ sp) > LOW_HALF;
+    if ((v->kernel_sp ^ sp) > LOW_HALF)
+        WRITE_ONCE(v->gate_stale, true);
     v->kernel_sp = sp;
     v->gate->sp_low = (u32)sp & ~15u;
 }

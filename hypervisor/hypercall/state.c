@@ -258,7 +258,8 @@ long hc_iret(struct vcpu *v, u64 *arg) {
     r->rflags = trap_clean_rflags(f.rflags);
     r->rsp = f.rsp;
     r->ss = (u16)f.ss;
-    v->gate_stale |= v->nmi_masked;
+    if (v->nmi_masked)
+        WRITE_ONCE(v->gate_stale, true);
     v->nmi_masked = false;
     WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
     if (v->kernel_mode && !kernel_cs_ok((u16)f.cs))

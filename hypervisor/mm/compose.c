@@ -145,6 +145,7 @@ void mm_compose(struct cpu *c, struct vcpu *v) {
         r->epoch = fused ? epoch : 0;
     }
     c->kernel_root = r;
-    v->gate_stale |= v->fused != fused;
+    if (v->fused != fused)
+        WRITE_ONCE(v->gate_stale, true);
     v->fused = fused;
 }

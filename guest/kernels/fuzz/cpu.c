@@ -10,101 +10,106 @@ void user_enter(void *regs); /* of the SDK: user_run() without its probe */
 #define USER_CODE(f) (USER_VA + (f)->id * 0x10000UL)
 #define USER_STACK(f) (USER_CODE(f) + 2 * PAGE_SIZE)
 
-/* Each with as many bytes as its string says; RDI and RSI are addresses that may be wild, never the kernel's own. */
-static const char *const instructions[] = {
-    "\xf4",                         /* hlt */
-    "\xfa",                         /* cli */
-    "\xfb",                         /* sti */
-    "\x0f\x06",                     /* clts */
-    "\x0f\x09",                     /* wbinvd */
-    "\x0f\x08",                     /* invd */
-    "\x0f\x31",                     /* rdtsc */
-    "\x0f\x01\xf9",                 /* rdtscp */
-    "\x0f\x33",                     /* rdpmc */
-    "\x0f\xa2",                     /* cpuid */
-    "\x0f\x0b\x78\x65\x6e\x0f\xa2", /* the forced cpuid */
-    "\x0f\x0b\x78\x65\x6e",         /* the first part of it */
-    "\x0f\x01\xd0",                 /* xgetbv */
-    "\x0f\x01\xd1",                 /* xsetbv */
-    "\x0f\x01\xf8",                 /* swapgs */
-    "\xec",                         /* in al, dx */
-    "\xed",                         /* in eax, dx */
-    "\x66\xed",                     /* in ax, dx */
-    "\xee",                         /* out dx, al */
-    "\xef",                         /* out dx, eax */
-    "\x66\xef",                     /* out dx, ax */
-    "\x6c",                         /* insb */
-    "\x6d",                         /* insd */
-    "\x6e",                         /* outsb */
-    "\x66\x6f",                     /* outsw */
-    "\xf3\x6c",                     /* rep insb */
-    "\xf3\x6f",                     /* rep outsd */
-    "\xe4\x71",                     /* in al, 0x71 */
-    "\xe7\xfc",                     /* out 0xfc, eax */
-    "\x0f\x01\x17",                 /* lgdt (rdi) */
-    "\x0f\x01\x1f",                 /* lidt (rdi) */
-    "\x0f\x01\x07",                 /* sgdt (rdi) */
-    "\x0f\x01\x0f",                 /* sidt (rdi) */
-    "\x0f\x00\xd0",                 /* lldt ax */
-    "\x0f\x00\xd8",                 /* ltr ax */
-    "\x48\x0f\x00\xc0",             /* sldt rax */
-    "\x48\x0f\x00\xc8",             /* str rax */
-    "\x48\x0f\x01\xe0",             /* smsw rax */
-    "\x0f\x01\xf0",                 /* lmsw ax */
-    "\x0f\x01\x3f",                 /* invlpg (rdi) */
-    "\x0f\x20\xc0",                 /* mov rax, cr0 */
-    "\x0f\x22\xc0",                 /* mov cr0, rax */
-    "\x0f\x20\xd0",                 /* mov rax, cr2 */
-    "\x0f\x22\xd0",                 /* mov cr2, rax */
-    "\x0f\x20\xd8",                 /* mov rax, cr3 */
-    "\x0f\x20\xe0",                 /* mov rax, cr4 */
-    "\x0f\x22\xe0",                 /* mov cr4, rax */
-    "\x44\x0f\x20\xc0",             /* mov rax, cr8 */
-    "\x44\x0f\x22\xc0",             /* mov cr8, rax */
-    "\x0f\x21\xc0",                 /* mov rax, dr0 */
-    "\x0f\x21\xf8",                 /* mov rax, dr7 */
-    "\x0f\x23\xc7",                 /* mov dr0, rdi */
-    "\x0f\x23\xe7",                 /* mov dr4, rdi */
-    "\x0f\x23\xf0",                 /* mov dr6, rax */
-    "\x0f\x23\xf8",                 /* mov dr7, rax */
-    "\x0f\x01\xc8",                 /* monitor */
-    "\x0f\x01\xc9",                 /* mwait */
-    "\x0f\x01\xc1",                 /* vmcall */
-    "\x0f\x01\xd8",                 /* vmrun */
-    "\x0f\x01\xd9",                 /* vmmcall */
-    "\x0f\x01\xdd",                 /* clgi */
-    "\x0f\xaa",                     /* rsm */
-    "\x48\x0f\x07",                 /* sysretq */
-    "\x48\x0f\x35",                 /* sysexitq */
-    "\xcc",                         /* int3 */
-    "\xf1",                         /* icebp */
-    "\xcd\x21",                     /* int 0x21 */
-    "\xcd\xf0",                     /* int 0xf0 */
-    "\xcd\x08",                     /* int 8 */
-    "\x0f\x0b",                     /* ud2 */
-    "\x0f\x00\xe0",                 /* verr ax */
-    "\x0f\x02\xc0",                 /* lar eax, ax */
-    "\x0f\x03\xc0",                 /* lsl eax, ax */
-    "\xf3\x48\x0f\xae\xc0",         /* rdfsbase rax */
-    "\xf3\x48\x0f\xae\xd0",         /* wrfsbase rax */
-    "\xf3\x48\x0f\xae\xc8",         /* rdgsbase rax */
-    "\x66\x0f\x38\x82\x07",         /* invpcid rax, (rdi) */
-    "\x0f\x01\xca",                 /* clac */
-    "\x0f\x01\xcb",                 /* stac */
-    "\x0f\xae\x3f",                 /* clflush (rdi) */
-    "\x48\x0f\xae\x07",             /* fxsave (rdi) */
-    "\x0f\xae\x27",                 /* xsave (rdi) */
-    "\x0f\xae\x2f",                 /* xrstor (rdi) */
-    "\xdb\xe3\x9b",                 /* fninit, fwait */
-    "\xd9\xd0\xd8\xf1",             /* fnop, fdiv st1 */
-    "\xf0\x0f\xa2",                 /* lock cpuid */
-    "\x64\x0f\x01\x3f",             /* invlpg fs:(rdi) */
-    "\x65\x0f\x01\x17",             /* lgdt gs:(rdi) */
-    "\x0f\xff",                     /* ud0 */
+/* RDI and RSI are addresses that may be wild, never the kernel's own. */
+static const struct instruction {
+    const char *bytes;
+    unsigned length; /* some have a byte of 0 */
+} instructions[] = {
+#define INSTRUCTION(s)                                                                                                 \
+    { s, sizeof(s) - 1 }
+    INSTRUCTION("\xf4"),                         /* hlt */
+    INSTRUCTION("\xfa"),                         /* cli */
+    INSTRUCTION("\xfb"),                         /* sti */
+    INSTRUCTION("\x0f\x06"),                     /* clts */
+    INSTRUCTION("\x0f\x09"),                     /* wbinvd */
+    INSTRUCTION("\x0f\x08"),                     /* invd */
+    INSTRUCTION("\x0f\x31"),                     /* rdtsc */
+    INSTRUCTION("\x0f\x01\xf9"),                 /* rdtscp */
+    INSTRUCTION("\x0f\x33"),                     /* rdpmc */
+    INSTRUCTION("\x0f\xa2"),                     /* cpuid */
+    INSTRUCTION("\x0f\x0b\x78\x65\x6e\x0f\xa2"), /* the forced cpuid */
+    INSTRUCTION("\x0f\x0b\x78\x65\x6e"),         /* the first part of it */
+    INSTRUCTION("\x0f\x01\xd0"),                 /* xgetbv */
+    INSTRUCTION("\x0f\x01\xd1"),                 /* xsetbv */
+    INSTRUCTION("\x0f\x01\xf8"),                 /* swapgs */
+    INSTRUCTION("\xec"),                         /* in al, dx */
+    INSTRUCTION("\xed"),                         /* in eax, dx */
+    INSTRUCTION("\x66\xed"),                     /* in ax, dx */
+    INSTRUCTION("\xee"),                         /* out dx, al */
+    INSTRUCTION("\xef"),                         /* out dx, eax */
+    INSTRUCTION("\x66\xef"),                     /* out dx, ax */
+    INSTRUCTION("\x6c"),                         /* insb */
+    INSTRUCTION("\x6d"),                         /* insd */
+    INSTRUCTION("\x6e"),                         /* outsb */
+    INSTRUCTION("\x66\x6f"),                     /* outsw */
+    INSTRUCTION("\xf3\x6c"),                     /* rep insb */
+    INSTRUCTION("\xf3\x6f"),                     /* rep outsd */
+    INSTRUCTION("\xe4\x71"),                     /* in al, 0x71 */
+    INSTRUCTION("\xe7\xfc"),                     /* out 0xfc, eax */
+    INSTRUCTION("\x0f\x01\x17"),                 /* lgdt (rdi) */
+    INSTRUCTION("\x0f\x01\x1f"),                 /* lidt (rdi) */
+    INSTRUCTION("\x0f\x01\x07"),                 /* sgdt (rdi) */
+    INSTRUCTION("\x0f\x01\x0f"),                 /* sidt (rdi) */
+    INSTRUCTION("\x0f\x00\xd0"),                 /* lldt ax */
+    INSTRUCTION("\x0f\x00\xd8"),                 /* ltr ax */
+    INSTRUCTION("\x48\x0f\x00\xc0"),             /* sldt rax */
+    INSTRUCTION("\x48\x0f\x00\xc8"),             /* str rax */
+    INSTRUCTION("\x48\x0f\x01\xe0"),             /* smsw rax */
+    INSTRUCTION("\x0f\x01\xf0"),                 /* lmsw ax */
+    INSTRUCTION("\x0f\x01\x3f"),                 /* invlpg (rdi) */
+    INSTRUCTION("\x0f\x20\xc0"),                 /* mov rax, cr0 */
+    INSTRUCTION("\x0f\x22\xc0"),                 /* mov cr0, rax */
+    INSTRUCTION("\x0f\x20\xd0"),                 /* mov rax, cr2 */
+    INSTRUCTION("\x0f\x22\xd0"),                 /* mov cr2, rax */
+    INSTRUCTION("\x0f\x20\xd8"),                 /* mov rax, cr3 */
+    INSTRUCTION("\x0f\x20\xe0"),                 /* mov rax, cr4 */
+    INSTRUCTION("\x0f\x22\xe0"),                 /* mov cr4, rax */
+    INSTRUCTION("\x44\x0f\x20\xc0"),             /* mov rax, cr8 */
+    INSTRUCTION("\x44\x0f\x22\xc0"),             /* mov cr8, rax */
+    INSTRUCTION("\x0f\x21\xc0"),                 /* mov rax, dr0 */
+    INSTRUCTION("\x0f\x21\xf8"),                 /* mov rax, dr7 */
+    INSTRUCTION("\x0f\x23\xc7"),                 /* mov dr0, rdi */
+    INSTRUCTION("\x0f\x23\xe7"),                 /* mov dr4, rdi */
+    INSTRUCTION("\x0f\x23\xf0"),                 /* mov dr6, rax */
+    INSTRUCTION("\x0f\x23\xf8"),                 /* mov dr7, rax */
+    INSTRUCTION("\x0f\x01\xc8"),                 /* monitor */
+    INSTRUCTION("\x0f\x01\xc9"),                 /* mwait */
+    INSTRUCTION("\x0f\x01\xc1"),                 /* vmcall */
+    INSTRUCTION("\x0f\x01\xd8"),                 /* vmrun */
+    INSTRUCTION("\x0f\x01\xd9"),                 /* vmmcall */
+    INSTRUCTION("\x0f\x01\xdd"),                 /* clgi */
+    INSTRUCTION("\x0f\xaa"),                     /* rsm */
+    INSTRUCTION("\x48\x0f\x07"),                 /* sysretq */
+    INSTRUCTION("\x48\x0f\x35"),                 /* sysexitq */
+    INSTRUCTION("\xcc"),                         /* int3 */
+    INSTRUCTION("\xf1"),                         /* icebp */
+    INSTRUCTION("\xcd\x21"),                     /* int 0x21 */
+    INSTRUCTION("\xcd\xf0"),                     /* int 0xf0 */
+    INSTRUCTION("\xcd\x08"),                     /* int 8 */
+    INSTRUCTION("\x0f\x0b"),                     /* ud2 */
+    INSTRUCTION("\x0f\x00\xe0"),                 /* verr ax */
+    INSTRUCTION("\x0f\x02\xc0"),                 /* lar eax, ax */
+    INSTRUCTION("\x0f\x03\xc0"),                 /* lsl eax, ax */
+    INSTRUCTION("\xf3\x48\x0f\xae\xc0"),         /* rdfsbase rax */
+    INSTRUCTION("\xf3\x48\x0f\xae\xd0"),         /* wrfsbase rax */
+    INSTRUCTION("\xf3\x48\x0f\xae\xc8"),         /* rdgsbase rax */
+    INSTRUCTION("\x66\x0f\x38\x82\x07"),         /* invpcid rax, (rdi) */
+    INSTRUCTION("\x0f\x01\xca"),                 /* clac */
+    INSTRUCTION("\x0f\x01\xcb"),                 /* stac */
+    INSTRUCTION("\x0f\xae\x3f"),                 /* clflush (rdi) */
+    INSTRUCTION("\x48\x0f\xae\x07"),             /* fxsave (rdi) */
+    INSTRUCTION("\x0f\xae\x27"),                 /* xsave (rdi) */
+    INSTRUCTION("\x0f\xae\x2f"),                 /* xrstor (rdi) */
+    INSTRUCTION("\xdb\xe3\x9b"),                 /* fninit, fwait */
+    INSTRUCTION("\xd9\xd0\xd8\xf1"),             /* fnop, fdiv st1 */
+    INSTRUCTION("\xf0\x0f\xa2"),                 /* lock cpuid */
+    INSTRUCTION("\x64\x0f\x01\x3f"),             /* invlpg fs:(rdi) */
+    INSTRUCTION("\x65\x0f\x01\x17"),             /* lgdt gs:(rdi) */
+    INSTRUCTION("\x0f\xff"),                     /* ud0 */
 };
 
-static const char *any_instruction(struct fuzzer *f) {
-    return instructions[below(f, ARRAY_SIZE(instructions))];
+static const struct instruction *any_instruction(struct fuzzer *f) {
+    return &instructions[below(f, ARRAY_SIZE(instructions))];
 }
 
 /* The current value with one bit changed, for registers where more is always refused; or any word. */
@@ -122,12 +127,12 @@ static uint32_t any_port_number(struct fuzzer *f) {
 }
 
 static void instruction(struct fuzzer *f) {
-    const char *bytes = any_instruction(f);
+    const struct instruction *known = any_instruction(f);
     uint8_t *code = room(f, 32);
     uint64_t *regs = room(f, 6 * sizeof(*regs));
 
-    memcpy(code, bytes, strlen(bytes));
-    code[strlen(bytes)] = 0xc3;
+    memcpy(code, known->bytes, known->length);
+    code[known->length] = 0xc3;
     regs[0] = any_register(f);
     regs[1] = below(f, 64);
     regs[2] = any_port_number(f);
@@ -211,11 +216,11 @@ static void fill_user_code(struct fuzzer *f, uint8_t *page) {
     unsigned at = 0;
 
     while (at < sizeof(bytes) - 8) {
-        const char *known = any_instruction(f);
+        const struct instruction *known = any_instruction(f);
 
         if (one_in(f, 2)) {
-            memcpy(bytes + at, known, strlen(known));
-            at += (unsigned)strlen(known);
+            memcpy(bytes + at, known->bytes, known->length);
+            at += known->length;
         } else {
             for (unsigned n = 1 + below(f, 6); n; n--)
                 bytes[at++] = (uint8_t)random_bits(f);
