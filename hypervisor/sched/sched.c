@@ -146,7 +146,8 @@ bool sched_entity_remove(struct sched_entity *e, u64 now) {
     return !held;
 }
 
-/* What spins for others would keep its place in front by running little: it is never owed more than the bound. */
+/* What spins for others would keep its place in front by running little: it is never owed more than the bound. And the
+ * request of a wake-up is done: two that were boosted would hand the CPU to each other for ever. */
 void sched_yield_entity(struct sched_entity *e, u64 now) {
     struct queue *q = sched_lock_entity(e);
     if (e->state == SCHED_RUNNING) {
@@ -155,6 +156,7 @@ void sched_yield_entity(struct sched_entity *e, u64 now) {
         if (vtime_before(e->vruntime, least))
             e->vruntime = least;
         e->deadline = e->vruntime + virtual_ns(e, SCHED_SLICE);
+        e->boosted = false;
         e->yielded = true;
         request_resched(e->cpu);
     }

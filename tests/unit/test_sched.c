@@ -262,6 +262,26 @@ static void yielding(void **state) {
     assert_ptr_equal(on[0], a);
 }
 
+/* Two that have just woken yield to each other: the third, which was there before, is not kept waiting. */
+static void yielding_after_waking(void **state) {
+    (void)state;
+    cpus_are(1);
+    struct sim_entity *third = hog(256), *pair[] = {hog(256), hog(256)};
+    simulate(TIME_MS(20));
+    for (u32 i = 0; i < 2; i++)
+        sched_sleep(&pair[i]->se, now);
+    simulate(TIME_MS(20));
+    for (u32 i = 0; i < 2; i++)
+        sched_wake(&pair[i]->se, now);
+    u64 before = third->got;
+    for (u32 i = 0; i < 2000; i++) {
+        if (on[0] && on[0] != third)
+            sched_yield_entity(&on[0]->se, now);
+        step();
+    }
+    assert_in_range(third->got - before, 600 * TICK, 2000 * TICK); /* its third of the time, at least */
+}
+
 static void weight_changes(void **state) {
     (void)state;
     cpus_are(1);
@@ -449,27 +469,17 @@ static void threads(void **state) {
 #define T(f) cmocka_unit_test_setup(f, setup)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(fair_1cpu),
-        T(fair_extreme_weights),
-        T(fair_2cpus),
-        T(fair_2cpus_weighted),
-        T(fair_8cpus),
-        T(fair_8cpus_11),
-        T(infeasible_weight),
-        T(all_cpus_used),
-        T(tickless),
-        T(caps),
-        T(cap_windows),
-        T(affinity),
-        T(latency),
-        T(latency_2cpus_many),
-        T(no_gaming),
-        T(no_starvation),
-        T(yielding),
-        T(weight_changes),
-        T(on_cpu_is_respected),
-        T(homeless_returns),
-        T(random_ops),
+        T(fair_1cpu),         T(fair_extreme_weights),
+        T(fair_2cpus),        T(fair_2cpus_weighted),
+        T(fair_8cpus),        T(fair_8cpus_11),
+        T(infeasible_weight), T(all_cpus_used),
+        T(tickless),          T(caps),
+        T(cap_windows),       T(affinity),
+        T(latency),           T(latency_2cpus_many),
+        T(no_gaming),         T(no_starvation),
+        T(yielding),          T(yielding_after_waking),
+        T(weight_changes),    T(on_cpu_is_respected),
+        T(homeless_returns),  T(random_ops),
         T(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
