@@ -47,6 +47,7 @@ check-peer: packages all tools guests
 BOCHS_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 -n "$$(nproc)" tests/bochs
 check-bochs: packages all guests images
 	@scripts/deps bochs
+	@$(MAKE) --no-print-directory DEBUG=1 BUILD=$(BUILD)/debug all
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests vmlinux-6.1
 	@$(BOCHS_TESTS) $(if $(TESTS),-k "$(TESTS)")
 

@@ -4,6 +4,7 @@ is the same each time."""
 import re
 import shutil
 import subprocess
+import time
 
 import qemu
 from emulator import ESCAPES, Emulator
@@ -61,10 +62,12 @@ def make_cd(top, modules, append, kernel):
 class Machine(Emulator):
     """One run of Bochs; `modules` as for qemu.Machine. `top` is a directory for what the machine needs."""
 
-    def __init__(self, log, top, modules=(), append="", model="broadwell_ult", smp=1, memory=256, panics=False):
+    def __init__(self, log, top, modules=(), append="", model="broadwell_ult", smp=1, memory=256, kernel=None,
+                 panics=False):
         top.mkdir()
-        make_cd(top, modules, append, qemu.BUILD / "paravane")
+        make_cd(top, modules, append, kernel or qemu.BUILD / "paravane")
         self.serial, self.own_log = (qemu.Path(log).with_suffix(suffix) for suffix in (".serial", ".bochs"))
+        self.serial.unlink(missing_ok=True)
         (top / "bochsrc").write_text(CONFIGURATION.format(model=model, smp=smp, memory=memory, top=top, serial=self.serial, log=self.own_log))
         (top / "debugger").write_text("continue\n")  # Debian's Bochs begins in its debugger
         command = ["bochs", "-q", "-f", str(top / "bochsrc"), "-rc", str(top / "debugger")]
@@ -75,6 +78,15 @@ class Machine(Emulator):
     @property
     def text(self):
         return ESCAPES.sub("", self.serial.read_text(errors="replace")) if self.serial.exists() else ""
+
+    def expect(self, pattern, timeout=60):
+        """Waits for a pattern on the serial line, which may have been there already; returns the match."""
+        end = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.text)):
+            assert self.process.isalive(), f"Bochs ended before {pattern!r}; the end of the output:\n{self.tail()}"
+            assert time.monotonic() < end, f"{timeout} seconds went by before {pattern!r}; the end of the output:\n{self.tail()}"
+            time.sleep(0.2)
+        return found
 
     def check_exit(self):
         """Whatever Bochs calls a panic ends it; one of them is a machine that goes off."""
