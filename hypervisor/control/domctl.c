@@ -75,7 +75,7 @@ static long copy_back(gva_t at, const struct xen_domctl *op) {
 
 /* Finds the next domain rather than the one named, and needs no order among calls. */
 static long get_info(gva_t at, struct xen_domctl *op) {
-    struct domain *d = control_next_domain(op->domain);
+    struct domain *d = domain_get_from(op->domain);
 
     if (op->domain >= DOMID_FIRST_RESERVED && d)
         domain_put(d);

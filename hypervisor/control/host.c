@@ -107,7 +107,7 @@ static u32 count_domains(void) {
     struct domain *d;
     u32 n = 0;
 
-    for (u32 id = 0; (d = control_next_domain(id)); n++) {
+    for (u32 id = 0; (d = domain_get_from(id)); n++) {
         id = d->id + 1u;
         domain_put(d);
     }

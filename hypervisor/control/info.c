@@ -7,16 +7,6 @@
 
 #define NO_SHUTDOWN_CODE 0xffffu
 
-struct domain *control_next_domain(u32 id) {
-    for (; id < MAX_DOMAINS; id++) {
-        struct domain *d = domain_get((domid_t)id);
-
-        if (d)
-            return d;
-    }
-    return NULL;
-}
-
 static bool is_running(const struct vcpu *v) {
     const struct cpu *c = READ_ONCE(v->cpu);
 
@@ -86,7 +76,7 @@ long control_list_domains(struct vcpu *v, struct xen_sysctl *op) {
     u32 n = 0, id = l->first_domain;
 
     (void)v;
-    while (n < l->max_domains && (d = control_next_domain(id))) {
+    while (n < l->max_domains && (d = domain_get_from(id))) {
         control_fill_info(d, &info);
         id = d->id + 1u;
         domain_put(d);

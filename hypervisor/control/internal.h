@@ -52,8 +52,6 @@ bool control_is_quiet(const struct domain *d);
 
 /* --- info.c --- */
 void control_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
-/* The first domain with this number or a higher one, with a reference. */
-struct domain *control_next_domain(u32 id);
 /* NULL: there is none, and the error says whether there can be. */
 struct vcpu *control_vcpu(struct domain *d, u32 id);
 long control_no_vcpu(const struct domain *d, u32 id);

@@ -181,10 +181,10 @@ long control_destroy(struct vcpu *v, struct domain *d, struct xen_domctl *op) {
 }
 
 void control_bury(void) {
-    for (struct domain *d = control_next_domain(0), *next; d; d = next) {
+    for (struct domain *d = domain_get_from(0), *next; d; d = next) {
         if (d->control && d->control->destroyed && domain_by_id(d->id) == d && domain_destroy(d))
             control_domain_ended();
-        next = control_next_domain(d->id + 1u);
+        next = domain_get_from(d->id + 1u);
         domain_put(d);
     }
 }

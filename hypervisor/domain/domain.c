@@ -65,6 +65,18 @@ struct domain *domain_get(domid_t id) {
     return d;
 }
 
+struct domain *domain_get_from(u32 id) {
+    struct domain *d = NULL;
+
+    spin_lock(&domains_lock);
+    for (; id < MAX_DOMAINS && !d; id++)
+        d = domains[id];
+    if (d)
+        __atomic_add_fetch(&d->users, 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&domains_lock);
+    return d;
+}
+
 void domain_put(struct domain *d) {
     if (__atomic_sub_fetch(&d->users, 1, __ATOMIC_SEQ_CST))
         return;

@@ -37,7 +37,7 @@ u64 sched_idle_time(u32 cpu, u64 now) {
     (void)now;
     return 100 + cpu;
 }
-struct domain *control_next_domain(u32 id) {
+struct domain *domain_get_from(u32 id) {
     (void)id;
     return NULL;
 }

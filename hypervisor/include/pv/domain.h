@@ -191,6 +191,8 @@ long vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 struct domain *domain_by_id(domid_t id);
 /* With a reference, or NULL. */
 struct domain *domain_get(domid_t id);
+/* The first with this number or a higher one, with a reference, or NULL. */
+struct domain *domain_get_from(u32 id);
 void domain_put(struct domain *d);
 static inline struct vcpu *current_vcpu(void) {
     return this_cpu()->current;
