@@ -75,7 +75,7 @@ class Emulator:
 
     def kill(self):
         """Ends this process, and waits for it."""
-        if self.process.isalive():
-            self.process.terminate(force=True)
+        if self.process.isalive() and not self.process.terminate(force=True):
+            self.process.wait()  # killed, but a busy machine takes its time over it
         self.process.close(force=True)
         self.log_file.close()
