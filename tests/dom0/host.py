@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import qemu  # noqa: E402
+from emulator import ESCAPES  # noqa: E402
 
 DOM0 = qemu.CACHE / "dom0"
 HYPERVISORS = {"paravane": qemu.BUILD / "paravane", "xen": qemu.CACHE / "xen-4.17"}
