@@ -256,6 +256,8 @@ static void check_suspend(void) {
 
     end_with(SHUTDOWN_suspend);
     wait_for_end("run.suspended", SHUTDOWN_suspend);
+    for (unsigned i = 0; i < LIMIT && !suspended; i++)
+        clock_sleep(MILLISECOND); /* its state may be seen before the event comes */
     test_check("run.suspended.told", suspended == 1, "%u", suspended);
     event_close((unsigned)port);
     test_equal("run.suspended.context", with_context(XEN_DOMCTL_getvcpucontext), 0);
