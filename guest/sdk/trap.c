@@ -11,6 +11,8 @@ void entry_int80(void), entry_int81(void);
 bool probe_enter(struct probe *p, void (*fn)(void *), void *arg) __attribute__((returns_twice));
 void trap_dispatch(struct regs *regs);
 
+_Static_assert(offsetof(struct probe, rsp) == 48 && offsetof(struct probe, armed) == 64, "entry.S");
+
 #define LAST_EXCEPTION 19
 #define MAX_RECOVERIES 16 /* an NMI may come in between; many mean that the way back is not there */
 

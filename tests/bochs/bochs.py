@@ -88,6 +88,10 @@ class Machine(Emulator):
             time.sleep(0.2)
         return found
 
+    def uses_pcids(self):
+        """Of a machine that went off: CR4 as Bochs then prints it."""
+        return bool(int(re.findall(r"CR4=0x([0-9a-f]+)", self.own_log.read_text(errors="replace"))[-1], 16) >> 17 & 1)
+
     def check_exit(self):
         """Whatever Bochs calls a panic ends it; one of them is a machine that goes off."""
         panics = re.findall(r">>PANIC<< (.*)", self.own_log.read_text(errors="replace"))

@@ -9,8 +9,8 @@
  * type and uses, each grant's uses and each CPU's roots, and compares everything with the machine's. So an operation
  * that fails and changes anything is found, and so is one that succeeds and should not.
  *
- * hc_model.c: books, derivation, run. hc_model_check.c: comparison. hc_model_tables.c, _memory.c, _grants.c: the
- * operations.
+ * hc_model.c: books, derivation, run. hc_model_check.c: comparison. hc_model_tlb.c: what CPUs keep. hc_model_tables.c,
+ * _memory.c, _grants.c: the operations.
  */
 #ifndef TESTS_UNIT_HC_MODEL_H
 #define TESTS_UNIT_HC_MODEL_H

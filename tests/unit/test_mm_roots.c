@@ -5,12 +5,7 @@
  * CPU roots: what is copied where, who is fused, and that a root which was kept is never used for anything but what its
  * domain's tables say by then.
  */
-#include "mm_host.h"
-#include <cmocka.h>
-
-static struct domain *d, *other;
-static struct mm_space s;
-static u64 free_before;
+#include "mm_fixture.h"
 
 static u64 *kernel_root(void) {
     return cpus[0]->kernel_root->table;
@@ -19,26 +14,6 @@ static u64 *kernel_root(void) {
 static u64 *composed(void) {
     mm_compose(cpus[0], s.v);
     return kernel_root();
-}
-
-static int setup(void **state) {
-    (void)state;
-    mm_host_init(4);
-    free_before = heap_free_count();
-    d = mm_host_domain(1, 3, 300);
-    other = mm_host_domain(2, 1, 100);
-    s = mm_host_space(d);
-    mm_host_roots(cpus[0]);
-    host_take_requests(0);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    assert_true(mm_host_destroy(d, 0));
-    assert_true(mm_host_destroy(other, 0));
-    assert_int_equal(heap_free_count(), free_before);
-    return 0;
 }
 
 static void compose_clears_u_in_the_kernel_half(void **state) {

@@ -2,36 +2,7 @@
 // sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
 // sources: mm/descriptors.c mm/walk.c
 /* Software walks of guests' tables, which are remembered for a while; copies from and to what they find. */
-#include "mm_host.h"
-#include <cmocka.h>
-
-#define BEYOND (1ul << 39) /* not even in the frame table */
-
-static struct domain *d, *other;
-static struct mm_space s;
-static u64 free_before;
-static int setup(void **state) {
-    (void)state;
-    mm_host_init(4);
-    free_before = heap_free_count();
-    d = mm_host_domain(1, 3, 300);
-    other = mm_host_domain(2, 1, 100);
-    s = mm_host_space(d);
-    host_take_requests(0);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    assert_true(mm_host_destroy(d, 0));
-    assert_true(mm_host_destroy(other, 0));
-    assert_int_equal(heap_free_count(), free_before);
-    return 0;
-}
-
-static int map(u32 slot, mfn_t m, u64 flags) {
-    return mm_host_set(d, s.l[1], slot, mm_pte(m, flags));
-}
+#include "mm_fixture.h"
 
 static void walks(void **state) {
     mfn_t a = mm_host_frame(d);

@@ -10,13 +10,14 @@ void user_enter(void *regs); /* of the SDK: user_run() without its probe */
 #define USER_CODE(f) (USER_VA + (f)->id * 0x10000UL)
 #define USER_STACK(f) (USER_CODE(f) + 2 * PAGE_SIZE)
 
+#define INSTRUCTION(s)                                                                                                 \
+    { s, sizeof(s) - 1 }
+
 /* RDI and RSI are addresses that may be wild, never the kernel's own. */
 static const struct instruction {
     const char *bytes;
     unsigned length; /* some have a byte of 0 */
 } instructions[] = {
-#define INSTRUCTION(s)                                                                                                 \
-    { s, sizeof(s) - 1 }
     INSTRUCTION("\xf4"),                         /* hlt */
     INSTRUCTION("\xfa"),                         /* cli */
     INSTRUCTION("\xfb"),                         /* sti */

@@ -28,6 +28,13 @@ void post_event(void) {
     event_send(port);
 }
 
+unsigned event_is_missed(void) {
+    unsigned before = events_seen;
+
+    post_event();
+    return events_seen != before + 1;
+}
+
 static uint64_t *fused_root;
 
 static uint64_t *new_user_root(void) {

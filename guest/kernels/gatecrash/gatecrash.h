@@ -63,6 +63,8 @@ bool same_registers(const struct regs *a, const struct regs *b, bool by_syscall)
 
 /* An event to this vCPU that waits until upcalls are unmasked. */
 void post_event(void);
+/* Posts one: 0 if it has come by then. */
+unsigned event_is_missed(void);
 extern volatile unsigned events_seen;
 
 /* The user half, seen by kernel and user. */
