@@ -141,7 +141,7 @@ static struct emul_msr_ctx msr_context(struct vcpu *v) {
                                  .read_tsc = op_read_tsc,
                                  .arg = v,
                                  .vcpu_id = v->id,
-                                 .amd = r[1] == 0x68747541 || r[1] == 0x6f677948,
+                                 .amd = r[1] == CPUID_EBX_AMD || r[1] == CPUID_EBX_HYGON,
                                  .nx = true};
 }
 

@@ -54,6 +54,8 @@ void x86_detect_features(void) {
     f->rdtscp = bit_of(0x80000001, 0, EDX, 27);
     f->invariant_tsc = bit_of(0x80000007, 0, EDX, 8);
     f->arat = bit_of(6, 0, EAX, 2);
+    cpuid(0, 0, r);
+    f->x87_pointers_stay = r[EBX] == CPUID_EBX_AMD && !bit_of(0x80000008, 0, EBX, 2);
     f->ibpb = bit_of(7, 0, EDX, 26) || bit_of(0x80000008, 0, EBX, 12);
     cpuid(0x80000000, 0, r);
     f->phys_bits = 36;

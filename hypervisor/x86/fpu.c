@@ -63,7 +63,18 @@ void fpu_save(void *area) {
         __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
 
+/* A pending exception must not be met on the way, nor a full stack. */
+void fpu_take_pointers(void) {
+    static const u32 operand;
+
+    __asm__ volatile("fnclex\n\t"
+                     "emms\n\t"
+                     "fildl %0" ::"m"(operand));
+}
+
 void fpu_restore(const void *area) {
+    if (x86_features.x87_pointers_stay)
+        fpu_take_pointers();
     if (x86_features.xsave)
         __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
     else

@@ -7,6 +7,7 @@
 #include <cpuid.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <ucontext.h>
 #include <pv/x86.h>
 #include "host.h"
 #include <cmocka.h>
@@ -148,12 +149,75 @@ static void saved_areas(void **state) {
     assert_false(fpu_state_ok(image, (u64)size + 1));
 }
 
+/* Has the x87 execute an instruction whose address is returned. Its exception, of a full stack, waits for the next. */
+static u64 leave_pointers(void) {
+    static const u16 unmasked = 0x0340;
+    u64 address;
+
+    __asm__ volatile("fninit\n\t"
+                     "fldcw %1\n\t"
+                     "fld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n"
+                     "1:\tfld1\n\t"
+                     "leaq 1b(%%rip), %0"
+                     : "=r"(address)
+                     : "m"(unmasked));
+    return address;
+}
+
+static u64 pointer; /* as the x87 had it when a fault came */
+
+static void on_fault_at_pointer(int number, siginfo_t *info, void *context) {
+    (void)number;
+    (void)info;
+    pointer = ((ucontext_t *)context)->uc_mcontext.fpregs->rip;
+    siglongjmp(faulted, 1);
+}
+
+/* Does a state that can't be loaded find them as they were left? One that can would replace them, on this processor. */
+static bool pointers_stay(void) {
+    static u64 left;
+
+    memset(area, 0xff, sizeof(area));
+    fpu_save(own);
+    if (!sigsetjmp(faulted, 1)) {
+        left = leave_pointers();
+        fpu_restore(area);
+        fail();
+    }
+    fpu_restore(own);
+    return pointer == left;
+}
+
+/* Where the x87 was last must not reach the next vCPU, on processors that would let it. */
+static void x87_pointers(void **state) {
+    struct sigaction action = {.sa_sigaction = on_fault_at_pointer, .sa_flags = SA_SIGINFO};
+    struct {
+        u32 control, status, tags, pointer, more[3];
+    } environment;
+    u64 left;
+
+    (void)state;
+    find_features(true);
+    sigaction(SIGSEGV, &action, NULL);
+    assert_true(pointers_stay());
+    x86_features.x87_pointers_stay = true;
+    assert_false(pointers_stay());
+    x86_features.x87_pointers_stay = false;
+
+    fpu_save(own);
+    left = leave_pointers();
+    fpu_take_pointers();
+    __asm__ volatile("fnstenv %0" : "=m"(environment));
+    fpu_restore(own);
+    assert_int_not_equal(environment.pointer, (u32)left);
+    assert_int_not_equal(environment.pointer, 0);
+    assert_int_equal((u16)environment.status & 0x80ff, 0); /* no exception on the way */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mxcsr_by_xrstor),
-        cmocka_unit_test(mxcsr_by_fxrstor),
-        cmocka_unit_test(no_more_than_registers),
-        cmocka_unit_test(saved_areas),
+        cmocka_unit_test(mxcsr_by_xrstor), cmocka_unit_test(mxcsr_by_fxrstor), cmocka_unit_test(no_more_than_registers),
+        cmocka_unit_test(saved_areas),     cmocka_unit_test(x87_pointers),
     };
 
     return cmocka_run_group_tests_name("fpu", tests, NULL, NULL);

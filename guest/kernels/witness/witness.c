@@ -5,8 +5,9 @@
  * Scenario: each vCPU (all, or the first `vcpus=N`) keeps `pages=N` pages (64) under a pattern that changes each round.
  *   Every round verifies all of it, through the direct map and one page also through a mapping of its own, then the
  * SSE, AVX and debug registers, an event to itself (awake, and blocked) and a sleep of `idle=MS` (1). Every `period=N`
- * seconds (1) vCPU 0 prints `work=N late=Nms`, the pages verified by all since the last time, and by how much the
- * latest wake-up was late. With `seconds=N` it ends after that time. Good: `work=` lines, and no FAIL in the results.
+ * seconds (1) vCPU 0 prints `work=N late=Nms share=N`: the pages verified by all since the last time, by how much the
+ * latest wake-up was late, and how many thousandths of the time in which the vCPUs could have run they did. With
+ * `seconds=N` it ends after that time, and prints the line once more. Good: `work=` lines, and no FAIL in the results.
  * Bad: FAIL with what was found where; a work line that never comes.
  */
 #include <sdk/sdk.h>
@@ -214,16 +215,24 @@ static void watch(void *arg) {
 }
 
 static void report(unsigned vcpus) {
-    static unsigned long last;
-    unsigned long sum = 0, latest = 0;
+    static unsigned long last, last_ran, last_ready;
+    unsigned long sum = 0, latest = 0, ran = 0, ready = 0;
 
     for (unsigned id = 0; id < vcpus; id++) {
+        struct vcpu_runstate_info runstate = {0};
+
+        hv_vcpu_op(VCPUOP_get_runstate_info, id, &runstate);
+        ran += runstate.time[RUNSTATE_running];
+        ready += runstate.time[RUNSTATE_running] + runstate.time[RUNSTATE_runnable];
         sum += witnesses[id].work;
         latest = witnesses[id].latest > latest ? witnesses[id].latest : latest;
         witnesses[id].latest = 0;
     }
-    printf("work=%lu late=%lums\n", sum - last, latest / MILLISECOND);
+    printf("work=%lu late=%lums share=%lu\n", sum - last, latest / MILLISECOND,
+           ready > last_ready ? (ran - last_ran) * 1000 / (ready - last_ready) : 0);
     last = sum;
+    last_ran = ran;
+    last_ready = ready;
 }
 
 static void finish(unsigned vcpus) {
@@ -234,6 +243,7 @@ static void finish(unsigned vcpus) {
     for (enum check c = 0; c < NR_CHECKS; c++)
         if (!failures[c])
             test_pass(names[c]);
+    report(vcpus);
 }
 
 void kernel_main(void) {

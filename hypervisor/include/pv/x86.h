@@ -26,11 +26,16 @@
 struct x86_features {
     bool x2apic, tsc_deadline, xsave, xsaveopt, fsgsbase, umip, pcid, invpcid, ibpb, invariant_tsc, page1g, svm, vmx;
     bool rdtscp, avx, arat, pat;
-    u64 xcr0; /* what XCR0 is set to */
+    bool x87_pointers_stay; /* XRSTOR leaves them unless an exception is pending (AMD's CPUs before Zen) */
+    u64 xcr0;               /* what XCR0 is set to */
     u32 xsave_size, mxcsr_mask;
     u8 phys_bits;
 };
 extern struct x86_features x86_features;
+
+/* EBX of CPUID leaf 0, which begins the maker's name: "Auth", "Hygo". */
+#define CPUID_EBX_AMD 0x68747541u
+#define CPUID_EBX_HYGON 0x6f677948u
 
 /* MSRs by number. */
 enum msr {
@@ -205,6 +210,8 @@ void fpu_set_area(void *to, const void *area, u64 size);
 /* The bits of MXCSR that the CPU knows. CR0.TS must be clear. */
 u32 fpu_mxcsr_mask(void);
 void fpu_save(void *area);
+/* Makes the last x87 instruction and its operand, which FNSTENV shows, the hypervisor's. No x87 state is kept. */
+void fpu_take_pointers(void);
 void fpu_restore(const void *area);
 
 #endif
