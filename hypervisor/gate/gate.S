@@ -27,6 +27,7 @@
 #define RFLAGS_MBS 0x2
 #define RFLAGS_IF 0x200
 #define MSR_FS_BASE 0xc0000100
+#define MMUEXT_ADDRESS 8 /* offset of linear_addr in struct mmuext_op */
 #define VEC_SYSCALL 0x100
 #define VEC_SYSCALL32 0x101
 #define VEC_SYSENTER 0x102
@@ -189,6 +190,7 @@ fixups:
     .quad GATE_ADDRESS(fast_syscall32_end), GATE_ADDRESS(fast_syscall32_undo)
     .quad GATE_ADDRESS(fast_sysenter_end), GATE_ADDRESS(fast_sysenter_undo)
     .quad GATE_ADDRESS(fast_gs_end), GATE_ADDRESS(fast_gs_fault)
+    .quad GATE_ADDRESS(fast_flush_end), GATE_ADDRESS(fast_hypercall_undo)
     .quad GATE_ADDRESS(fast_iret_end), GATE_ADDRESS(fast_iret_undo)
     .quad GATE_ADDRESS(fast_pf_end), GATE_ADDRESS(fast_pf_undo)
     .quad GATE_ADDRESS(fast_bp_end), GATE_ADDRESS(fast_bp_undo)
@@ -308,8 +310,8 @@ fast_sysenter_end:
     ENTER_KERNEL FAST_SYSENTER
 
 /*
- * --- hypercalls that need no state of the hypervisor: iret below; here those that kernels do at a process switch, and the
- * one by which they ask for events. The rest is slow, and so are these when an upcall is due ---
+ * --- hypercalls that need no state of the hypervisor: iret below; here those that kernels do at a process switch, when they
+ * drop translations, and to ask for events. The rest is slow, and so are these when an upcall is due ---
  *
  * Trust: RFLAGS came through SYSCALL and is masked all the same.
  */
@@ -334,6 +336,8 @@ syscall_from_kernel:
     je fast_segment_base
     cmpl $__HYPERVISOR_stack_switch, %eax
     je fast_stack_switch
+    cmpl $__HYPERVISOR_mmuext_op, %eax
+    je fast_flush
     cmpl $__HYPERVISOR_xen_version, %eax
     jne syscall_slow
 
@@ -405,6 +409,34 @@ fast_hypercall_done:
     pushq $SEL_KERNEL_CS
     pushq %rcx
     jmp gate_iretq
+
+/*
+ * mmuext_op(%rdi = list, %esi = its length, %rdx = where to tell how many were done, %r10 = whose): one flush, of this CPU
+ * and the root that is loaded, which is what the CPU's own instructions do. What is read of the list, with ring 0's rights,
+ * the guest's kernel can read itself. INVLPG takes any address.
+ */
+fast_flush:
+    SMALL_HYPERCALL
+    cmpl $1, %esi
+    jne fast_hypercall_undo
+    testq %rdx, %rdx
+    jnz fast_hypercall_undo
+    cmpl $DOMID_SELF, %r10d
+    jne fast_hypercall_undo
+    movl (%rdi), %eax
+    cmpl $MMUEXT_INVLPG_LOCAL, %eax
+    jne 1f
+    movq MMUEXT_ADDRESS(%rdi), %rax
+    invlpg (%rax)
+    xorl %eax, %eax
+    jmp fast_hypercall_done
+1:  cmpl $MMUEXT_TLB_FLUSH_LOCAL, %eax
+    jne fast_hypercall_undo
+    movq %cr3, %rax
+    movq %rax, %cr3
+    xorl %eax, %eax
+    jmp fast_hypercall_done
+fast_flush_end:
 
 /*
  * --- the iret hypercall: %rsp points at the guest's frame ---

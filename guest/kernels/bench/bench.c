@@ -59,6 +59,9 @@ static void switch_root(void) {
 static void flush(void) {
     mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
 }
+static void invlpg(void) {
+    mmuext_linear(MMUEXT_INVLPG_LOCAL, SCRATCH_VA);
+}
 static void read_cr0(void) {
     __asm__ volatile("mov %%cr0, %%rax" ::: "rax");
 }
@@ -144,6 +147,7 @@ static const struct {
     {"pin_unpin_l1_full", pin_unpin, 1},
     {"new_baseptr", switch_root, 1},
     {"tlb_flush_local", flush, 1},
+    {"invlpg_local", invlpg, 1},
     {"read_cr0", read_cr0, 1},
     {"forced_cpuid", forced_cpuid, 1},
 };

@@ -165,9 +165,15 @@ static void call_base(void) {
 static void call_selector(void) {
     hv_set_segment_base(SEGBASE_GS_USER_SEL, 0);
 }
+static void call_invlpg(void) {
+    mmuext_linear(MMUEXT_INVLPG_LOCAL, SCRATCH_VA);
+}
+static void call_flush(void) {
+    mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
+}
 
 static void check_pending_at_hypercall(void) {
-    static void (*const calls[])(void) = {call_version, call_stack, call_base, call_selector};
+    static void (*const calls[])(void) = {call_version, call_stack, call_base, call_selector, call_invlpg, call_flush};
 
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
         unsigned before = events_seen;

@@ -185,6 +185,35 @@ static void small_hypercalls(void) {
     hv_set_segment_base(SEGBASE_GS_USER, before.word[8]);
 }
 
+static const unsigned long flushed[] = {SCRATCH_VA, NOWHERE_VA, 1UL << 47, ~0UL, 0xffff808000000000UL};
+
+/* Flushes of its own that a kernel asks for, one at a time. */
+static void own_flushes(void) {
+    struct mmuext_op op[2] = {{.cmd = MMUEXT_INVLPG_LOCAL}, {.cmd = 0x7f}};
+    struct mmuext_op *edge = (struct mmuext_op *)(SCRATCH_VA + PAGE_SIZE - 8);
+    unsigned done = 77;
+    struct state before;
+
+    state_take(&before);
+    for (unsigned i = 0; i < ARRAY_SIZE(flushed); i++) {
+        op[0].arg1.linear_addr = flushed[i];
+        test_equal("paths.invlpg", hv_mmuext_op(op, 1, NULL, DOMID_SELF), 0);
+    }
+    test_equal("paths.flush", mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
+    state_check("paths", "flush", &before);
+    test_equal("paths.flush_two", hv_mmuext_op(op, 2, NULL, DOMID_SELF), -XEN_ENOSYS);
+    test_equal("paths.flush_none", hv_mmuext_op(op, 0, NULL, DOMID_SELF), 0);
+    hv_mmuext_op(op, 1, &done, DOMID_SELF);
+    test_equal("paths.flush_done", done, 1);
+    test_equal("paths.flush_of_others", hv_mmuext_op(op, 1, NULL, 0x6fff), -XEN_ESRCH);
+    test_equal("paths.flush_unknown", hv_mmuext_op(op + 1, 1, NULL, DOMID_SELF), -XEN_ENOSYS);
+    test_equal("paths.flush_nowhere", hv_mmuext_op((void *)NOWHERE_VA, 1, NULL, DOMID_SELF), -XEN_EFAULT);
+    test_equal("paths.flush_noncanonical", hv_mmuext_op((void *)(1UL << 47), 1, NULL, DOMID_SELF), -XEN_EFAULT);
+    pt_map_page(SCRATCH_VA, page_alloc(), PTE_KERNEL);
+    edge->cmd = MMUEXT_INVLPG_LOCAL;
+    test_equal("paths.flush_cut", hv_mmuext_op(edge, 1, NULL, DOMID_SELF), -XEN_EFAULT);
+}
+
 void group_paths(void) {
     resume_traps(true);
     kernel_path("kernel_int3", kernel_int3, TRAP_BP);
@@ -202,5 +231,6 @@ void group_paths(void) {
                   LOW_AT(user_syscall32) + 2);
     optional_path("sysenter", CALLBACKTYPE_sysenter, ARG(noting_sysenter), LOW_AT(user_sysenter), 0);
     small_hypercalls();
+    own_flushes();
     resume_traps(false);
 }

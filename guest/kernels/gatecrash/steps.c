@@ -37,7 +37,8 @@ static unsigned stepping(unsigned (*fn)(void)) {
 
 static unsigned calls(void) {
     return hv_xen_version(XENVER_version, NULL) >> 16 != 4 || hv_set_segment_base(SEGBASE_GS_USER_SEL, 0) ||
-           hv_stack_switch(FLAT_KERNEL_SS, ARG(cpus[0].stack_top)) || hv_sched_op(SCHEDOP_yield, NULL);
+           hv_stack_switch(FLAT_KERNEL_SS, ARG(cpus[0].stack_top)) || mmuext_linear(MMUEXT_INVLPG_LOCAL, SCRATCH_VA) ||
+           mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0) || hv_sched_op(SCHEDOP_yield, NULL);
 }
 
 static void check_kernel_steps(void) {

@@ -245,6 +245,48 @@ static void take_all_down(void) {
     test_check("smp.down", all, "a vCPU stayed up");
 }
 
+static volatile unsigned turn, saw_before, saw_after;
+
+/* Reads the page until told that another one is there: then before and after a flush of its own. */
+static void flusher(void *arg) {
+    unsigned cmd = *(unsigned *)arg;
+
+    while (!stop) {
+        last_read = (unsigned)*shared;
+        if (turn % 2) {
+            saw_before = (unsigned)*shared;
+            mmuext_linear(cmd, SCRATCH_VA);
+            saw_after = (unsigned)*shared;
+            turn++;
+        }
+    }
+}
+
+/* The entry changes while this vCPU runs on, with a CPU that still holds what was there. */
+static void check_own_flush(const char *name, unsigned cmd) {
+    uint64_t *page[2] = {page_alloc(), page_alloc()}, end = clock_now() + WAIT;
+    unsigned stale = 0, wrong = 0;
+
+    turn = 0;
+    pt_map_page(SCRATCH_VA, page[0], PTE_KERNEL);
+    cpu_start(1, flusher, &cmd);
+    for (unsigned round = 1; round <= 100 && clock_now() < end; round++) {
+        swap_to(page[round % 2], round);
+        turn++;
+        while (turn % 2 && clock_now() < end)
+            hv_sched_op(SCHEDOP_yield, NULL);
+        if (turn % 2)
+            break;
+        stale += saw_before == round - 1;
+        wrong += saw_after != round;
+    }
+    if (stale || wrong)
+        test_check(name, !wrong, "the old page was seen after %u of %u flushes", wrong, turn / 2);
+    else
+        test_skip(name, "no CPU held a translation that was old");
+    take_all_down();
+}
+
 static void check_move(void) {
     unsigned port = (unsigned)event_alloc_unbound(DOMID_SELF, DOMID_SELF);
     unsigned local = (unsigned)event_bind_interdomain(DOMID_SELF, port);
@@ -275,6 +317,8 @@ void kernel_main(void) {
     take_all_down();
     check_shootdown();
     take_all_down();
+    check_own_flush("smp.invlpg_local_seen", MMUEXT_INVLPG_LOCAL);
+    check_own_flush("smp.flush_local_seen", MMUEXT_TLB_FLUSH_LOCAL);
     check_reach("smp.event_to_running", spinner);
     take_all_down();
     check_reach("smp.event_to_blocked", sleeper);
