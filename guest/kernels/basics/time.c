@@ -116,12 +116,29 @@ static void check_poll(void) {
     event_close(port);
 }
 
+/* A timer ends what an event that waits already did not. */
+static void check_block_with_event(void) {
+    unsigned port = (unsigned)event_bind_ipi(0);
+    uint64_t start;
+
+    event_unmask(port);
+    events_disable();
+    event_send(port);
+    start = clock_now();
+    hv_set_timer_op(start + 10 * SECOND);
+    test_equal("sched.block_with_event", hv_sched_op(SCHEDOP_block, NULL), 0);
+    test_check("sched.block_at_once", clock_now() - start < 5 * SECOND, "woke after %lu ns", clock_now() - start);
+    hv_set_timer_op(0);
+    event_close(port);
+}
+
 static void check_scheduler(void) {
     uint64_t start = clock_now();
 
     test_equal("sched.yield", hv_sched_op(SCHEDOP_yield, NULL), 0);
     clock_sleep(20 * MILLISECOND);
     test_check("sched.block", clock_now() - start >= 20 * MILLISECOND, "woke after %lu ns", clock_now() - start);
+    check_block_with_event();
     test_equal("sched.unknown", hv_sched_op(77, NULL), -XEN_ENOSYS);
 }
 
