@@ -75,7 +75,7 @@ the same: as far as its row is from 1, so far may any other be off.
 The last column is why some rows take longer than on Xen as Debian starts it on this CPU: there Xen's memory stays in the address space of
 its guests, and a hypercall changes no root. Paravane's never is, on any CPU. With `xpti=on` Xen separates the two as well, which it does by
 itself on CPUs with Meltdown, and also changes the root at each hypercall, and at each system call and page fault. Under QEMU each change empties the
-TLB, and `make bench-pages ROW=fault_file` counts what has to be loaded again. On a CPU with PCIDs most of Paravane's changes keep the guest's
+TLB, and `make bench-pages ROW=fault_file` counts what has to be loaded again ([of some rows](memory.md#what-a-change-of-root-costs)). On a CPU with PCIDs most of Paravane's changes keep the guest's
 translations ([counted](decisions/0010-kept-translations.md)).
 """
 
