@@ -5,32 +5,17 @@
  * Linear page tables: tables that map themselves or others of their level. What is refused, what each entry holds, that
  * nothing is ever written through one, and that domains with any of them can be taken apart to the last frame.
  */
-#include "mm_host.h"
-#include <cmocka.h>
+#include "mm_fixture.h"
 
-static struct domain *d, *other;
-static struct mm_space s;
-static u64 free_before;
-
-static int setup(void **state) {
-    (void)state;
-    mm_host_init(4);
-    free_before = heap_free_count();
-    d = mm_host_domain(1, 2, 300);
-    other = mm_host_domain(2, 1, 100);
+static int setup_linear(void **state) {
+    setup(state);
     d->linear_tables = true;
-    s = mm_host_space(d);
-    mm_host_roots(cpus[0]);
     return 0;
 }
 
-/* Whatever a test leaves behind, preempted or not: every frame comes back. */
-static int teardown(void **state) {
+static int teardown_preempted(void **state) {
     (void)state;
-    assert_true(mm_host_destroy(d, 2));
-    assert_true(mm_host_destroy(other, 0));
-    assert_int_equal(heap_free_count(), free_before);
-    return 0;
+    return all_back(2, 0);
 }
 
 static u64 links(mfn_t m) {
@@ -237,7 +222,7 @@ static void who_is_fused_follows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup_linear, teardown_preempted)
         T(a_domain_without_the_right_is_refused),
         T(a_self_map_holds_nothing),
         T(nothing_becomes_writable),

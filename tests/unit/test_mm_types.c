@@ -2,33 +2,14 @@
 // sources: tests/unit/mm_host.c mm/types.c mm/validate.c mm/update.c mm/domain_pages.c mm/heap.c mm/tlb.c
 // sources: mm/descriptors.c mm/walk.c
 /* References and types of frames: the state machine, validation at each level, zombies, partial validation, limits. */
-#include "mm_host.h"
-#include <cmocka.h>
+#include "mm_fixture.h"
 #include <pthread.h>
 #include <sched.h>
 
-static struct domain *d, *other;
-static u64 free_before;
-
-static int setup(void **state) {
+static int teardown_preempted(void **state) {
     (void)state;
-    mm_host_init(4);
-    free_before = heap_free_count();
-    d = mm_host_domain(1, 2, 600);
-    other = mm_host_domain(2, 1, 100);
-    return 0;
+    return all_back(0, 3);
 }
-
-/* Whatever a test leaves behind, domains can be taken apart to the last frame. */
-static int teardown(void **state) {
-    (void)state;
-    assert_true(mm_host_destroy(d, 0));
-    assert_true(mm_host_destroy(other, 3));
-    assert_int_equal(heap_free_count(), free_before);
-    return 0;
-}
-
-#define BEYOND (1ul << 39) /* not even in the frame table */
 
 static struct page *pg_of(mfn_t m) {
     return mfn_to_page(m);
@@ -480,7 +461,7 @@ static void a_second_writer_waits_for_the_flush(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown_preempted)
         T(a_frame_has_one_type),
         T(foreign_frames_are_refused),
         T(bad_entries_undo_the_table),

@@ -5,9 +5,9 @@
  * Scenario: each vCPU (all, or the first `vcpus=N`) keeps `pages=N` pages (64) under a pattern that changes each round.
  *   Every round verifies all of it, through the direct map and one page also through a mapping of its own, then the
  * SSE, AVX and debug registers, an event to itself (awake, and blocked) and a sleep of `idle=MS` (1). Every `period=N`
- * seconds (1) vCPU 0 prints `work=N late=Nms share=N`: the pages verified by all since the last time, by how much the
- * latest wake-up was late, and how many thousandths of the time in which the vCPUs could have run they did. With
- * `seconds=N` it ends after that time, and prints the line once more. Good: `work=` lines, and no FAIL in the results.
+ * seconds (1), at the start and at the end, vCPU 0 prints `work=N late=Nms share=N`: the pages verified by all since
+ * the last time, by how much the latest wake-up was late, and in how many thousandths of all the time that the vCPUs
+ * were ready they ran. With `seconds=N` it ends after that time. Good: `work=` lines, and no FAIL in the results.
  * Bad: FAIL with what was found where; a work line that never comes.
  */
 #include <sdk/sdk.h>
@@ -215,8 +215,8 @@ static void watch(void *arg) {
 }
 
 static void report(unsigned vcpus) {
-    static unsigned long last, last_ran, last_ready;
-    unsigned long sum = 0, latest = 0, ran = 0, ready = 0;
+    static unsigned long last;
+    unsigned long sum = 0, latest = 0, ran = 0, ready = 1;
 
     for (unsigned id = 0; id < vcpus; id++) {
         struct vcpu_runstate_info runstate = {0};
@@ -228,11 +228,8 @@ static void report(unsigned vcpus) {
         latest = witnesses[id].latest > latest ? witnesses[id].latest : latest;
         witnesses[id].latest = 0;
     }
-    printf("work=%lu late=%lums share=%lu\n", sum - last, latest / MILLISECOND,
-           ready > last_ready ? (ran - last_ran) * 1000 / (ready - last_ready) : 0);
+    printf("work=%lu late=%lums share=%lu\n", sum - last, latest / MILLISECOND, ran * 1000 / ready);
     last = sum;
-    last_ran = ran;
-    last_ready = ready;
 }
 
 static void finish(unsigned vcpus) {
@@ -260,6 +257,7 @@ void kernel_main(void) {
     for (unsigned id = 1; id < vcpus; id++)
         test_check("witness.start", !cpu_start(id, watch, &witnesses[id]), "vCPU %u did not start", id);
     hv_fpu_taskswitch(0);
+    report(vcpus);
     while (!seconds || clock_now() < start + seconds * SECOND) {
         round_of(&witnesses[0]);
         if (clock_now() < next)
