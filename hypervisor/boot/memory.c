@@ -224,13 +224,24 @@ void boot_memory_finish(void) {
             heap_add_range(mfn(free_ranges[i].start >> PAGE_SHIFT), mfn(free_ranges[i].end >> PAGE_SHIFT));
 }
 
-void boot_memory_free_modules(void) {
-    for (u32 i = 0; i < boot_info.nr_modules; i++) {
-        struct boot_module *m = &boot_info.module[i];
-        u64 start = ALIGN_UP(m->start, PAGE_SIZE), end = ALIGN_DOWN(m->start + m->size, PAGE_SIZE);
+/* Loaders may have put a module where the map says something else. */
+static bool is_ram(u64 start, u64 end) {
+    bool inside = false;
 
-        if (start < end)
-            heap_add_range(mfn(start >> PAGE_SHIFT), mfn(end >> PAGE_SHIFT));
-        m->size = 0;
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct boot_range *r = &boot_info.range[i];
+
+        if (!r->ram && start < r->end && r->start < end)
+            return false;
+        inside |= r->ram && r->start <= start && end <= r->end;
     }
+    return inside;
+}
+
+void boot_memory_free_module(struct boot_module *m) {
+    u64 start = ALIGN_UP(m->start, PAGE_SIZE), end = ALIGN_DOWN(m->start + m->size, PAGE_SIZE);
+
+    if (start < end && is_ram(start, end))
+        heap_add_range(mfn(start >> PAGE_SHIFT), mfn(end >> PAGE_SHIFT));
+    m->size = 0;
 }

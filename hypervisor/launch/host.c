@@ -6,6 +6,7 @@
 #include "internal_host.h"
 
 #include <pv/boot.h>
+#include <pv/boot_memory.h>
 #include <pv/console.h>
 #include <pv/debug.h>
 #include <pv/dom0.h>
@@ -38,7 +39,6 @@ static struct spinlock work_lock = SPINLOCK_INIT(LOCK_WORK);
 static struct timer retry_timer, ready_timer;
 static bool ready_pending; /* all guests are ready, and it has not been said yet */
 static bool single;        /* no launch file: the one guest is the control domain */
-static u8 single_end_code;
 
 /* --- modules --- */
 
@@ -64,6 +64,21 @@ static void report(void *arg, const struct launch_problem *problem) {
     (void)arg;
     launch_format_problem(problem, text, sizeof(text));
     printk("%s\n", text);
+}
+
+/* A guest may start again, from the same files; the control domain starts once, since the host ends with it. */
+static bool may_be_needed(const struct boot_module *m) {
+    for (u32 i = 0; i < plan.nr_guests; i++)
+        if (!plan.guests[i].control && (records[i].kernel == m || records[i].ramdisk == m))
+            return true;
+    return false;
+}
+
+/* The plan has all that it needs of the launch file. */
+static void free_modules(void) {
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        if (!may_be_needed(&boot_info.module[i]))
+            boot_memory_free_module(&boot_info.module[i]);
 }
 
 /* --- starting one --- */
@@ -255,8 +270,7 @@ static bool reap(struct record *r) {
     r->d = NULL;
     r->life = LIFE_OVER;
     printk("guest %s %s\n", r->guest->name, end_name(code));
-    single_end_code = code;
-    if ((single || privileged) && code != SHUTDOWN_crash)
+    if (privileged && code != SHUTDOWN_crash)
         end_host(code);
     if (wants_restart(r, code)) {
         r->restarts += !r->restart_asked;
@@ -307,7 +321,7 @@ void launch_work(void) {
     if (plan.nr_guests && !anything_alive()) {
         say_ready(NULL);
         printk("no guest is left, %lu KiB free\n", heap_free_count() << (PAGE_SHIFT - 10));
-        end_host(single ? single_end_code : SHUTDOWN_poweroff);
+        end_host(SHUTDOWN_poweroff);
     }
     spin_unlock(&work_lock);
     for (u32 i = 0; i < plan.nr_guests; i++)
@@ -423,6 +437,7 @@ void launch_boot(void) {
     }
     for (u32 i = 0; i < plan.nr_guests; i++)
         start(&records[i]);
+    free_modules();
     WRITE_ONCE(all_started, true);
     if (file)
         console_expect_ready();

@@ -6,6 +6,7 @@
 #ifndef PV_BOOT_MEMORY_H
 #define PV_BOOT_MEMORY_H
 
+#include <pv/boot.h>
 #include <pv/mm.h>
 #include <pv/types.h>
 
@@ -14,8 +15,8 @@ void boot_memory_init(void);
 /* A cleared page, NULL once the rest went to the heap. */
 void *boot_memory_page(void);
 void boot_memory_finish(void);
-/* The modules are used up: their memory goes to the heap. */
-void boot_memory_free_modules(void);
+/* A module that is used up: its pages go to the heap, but for those that it shares with something else. */
+void boot_memory_free_module(struct boot_module *m);
 /* A bit for each page of the frame table that exists; such a page covers this many frames. */
 #define FRAMES_PER_TABLE_PAGE (PAGE_SIZE / sizeof(struct page))
 extern u64 *frame_table_map;
