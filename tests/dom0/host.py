@@ -36,8 +36,8 @@ class Host:
     one's own GRUB boots it, and it is changed."""
 
     def __init__(self, log, hypervisor, kernel="6.1", smp=2, memory=2048, append="", extra=(), words="", disk=None, machine="q35",
-                 initrd=None, accel="tcg,thread=multi", image="disk"):
-        common = {"cpu": "qemu64", "smp": smp, "memory": memory, "machine": machine, "accel": accel}
+                 initrd=None, accel="tcg,thread=multi", image="disk", cpu="qemu64"):
+        common = {"cpu": cpu, "smp": smp, "memory": memory, "machine": machine, "accel": accel}
         if disk:
             self.machine = qemu.Machine(log, kernel=False, extra=[*drive(disk, snapshot=False), *extra], **common)
             return

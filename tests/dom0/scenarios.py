@@ -68,10 +68,14 @@ def until(condition, name, seconds=60):
     return quiet(name, f"until-true {seconds} {shlex.quote(condition)}", seconds + 30)
 
 
-# Frames, event channels and grants all come back: the hypervisor's free memory is what it was.
+# Where Debian keeps programs of Xen's that are not on the path.
+PROGRAMS = "/usr/lib/xen-4.17/bin"
+# Frames, grants and event channels all come back: the hypervisor's free memory (a frame that is mapped by a grant stays its owner's, so it is not
+# free) and the number of dom0's channels are what they were.
 FREE = "xl info | sed -n 's/^free_memory *: //p'"
-REMEMBER_FREE = quiet("remember the free memory", f"{FREE} > /tmp/free")
-SAME_FREE = until(f"[ $({FREE}) = $(cat /tmp/free) ]", "the free memory is what it was")
+COUNTS = f"echo $({FREE}) $({PROGRAMS}/lsevtchn 0 | wc -l)"
+REMEMBER_COUNTS = quiet("remember the counts", f"{COUNTS} > /tmp/counts; cat /tmp/counts", must=(r"^\d+ \d\d+$",))
+SAME_COUNTS = until(f'[ "$({COUNTS})" = "$(cat /tmp/counts)" ]', "the counts are what they were")
 
 INFO = "|".join("host release version machine nr_cpus max_cpu_id nr_nodes cores_per_socket threads_per_core virt_caps total_memory "
                 "sharing_freed_memory sharing_used_memory outstanding_claims free_cpus xen_major xen_minor xen_extra xen_caps "
@@ -109,7 +113,7 @@ ITSELF = [
 ]
 
 SMALL = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("small"),
     Step("list small", "xl list small", must=(r"small +\d+ +96 +1 ",), hide=LIST),
     Step("console", "in-guest small 'echo $((40 + 2)); grep -c processor /proc/cpuinfo; cat /sys/hypervisor/type'", must=(r"^42\n1\nxen\n",)),
@@ -146,17 +150,28 @@ SMALL = [
     Step("sched-credit2 -s -r", "xl sched-credit2 -s -r 600 && xl sched-credit2 -s && xl sched-credit2 -s -r 1000", must=("ratelimit=600us",)),
     Step("vcpu-pin soft", "xl vcpu-pin small 0 all 1 && xl vcpu-list small | sed 1d", must=(r"small .* all / 1",), hide=VCPUS),
     Step("vcpu-pin soft back", "xl vcpu-pin small 0 all all && xl vcpu-list small | sed 1d", must=(r"small .* all / all",), hide=VCPUS),
+    quiet("xenctx", f"{PROGRAMS}/xenctx -C $(xl domid small)", must=(r"^rip: ", r"^Call Trace:")),
+    Step("lsevtchn", f"{PROGRAMS}/lsevtchn $(xl domid small)", must=(r"1: VCPU 0: Interdomain [(]Connected[)] - Remote Domain 0",), hide=((r"Port \d+", "PORT"),)),
+    Step("xen-diag", f"{PROGRAMS}/xen-diag gnttab_query_size $(xl domid small)", must=(r"nr_frames=\d+, max_nr_frames=64",), hide=((r"domid=\d+", "domid"),)),
     Step("alive", "in-guest small 'echo still $((1 + 1))'", must=(r"^still 2\n",)),
     Step("destroy", "xl destroy small"),
     Step("list after destroy", "xl list", must=(r"^Domain-0",), hide=LIST),
-    SAME_FREE,
+    SAME_COUNTS,
+]
+
+# Xen's own tests of what tools ask for.
+SELF_TESTS = [
+    quiet("test-xenstore", f"{PROGRAMS}/test-xenstore 2>&1", must=(r"^ta err +: \d+ ns",)),
+    quiet("test-resource", f"{PROGRAMS}/test-resource 2>&1", must=(r"^Test x86 PV\n +Created d\d+\n +Test grant table\n",)),
+    quiet("test-cpu-policy", f"{PROGRAMS}/test-cpu-policy 2>&1", must=(r"all ok",)),
+    SAME_COUNTS,
 ]
 
 LIFE = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("small"),
     quiet("shutdown", "xl shutdown -w small", 180),
-    gone("small"), SAME_FREE,
+    gone("small"), SAME_COUNTS,
     *create("small"),
     quiet("empty log", f": > {log('small')}"),
     quiet("reboot", "xl reboot small"),
@@ -165,19 +180,20 @@ LIFE = [
     # Debian's kernels take this key only when told so.
     quiet("allow all keys", "in-guest small 'echo 1 > /proc/sys/kernel/sysrq'"),
     quiet("crash", "xl sysrq small c"),
-    gone("small"), SAME_FREE,
+    gone("small"), SAME_COUNTS,
     quiet("shutdown before it is up", "xl create -q /etc/xen/small.cfg && xl shutdown -w small", 240),
-    gone("small"), SAME_FREE,
+    gone("small"), SAME_COUNTS,
     Step("create paused", "xl create -p -q /etc/xen/small.cfg && xl list small", must=(r"small +\d+ +96 +1 +[r-][b-]p---",), hide=LIST),
     Step("destroy paused", "xl destroy small"),
-    SAME_FREE,
+    SAME_COUNTS,
     *[quiet(f"create and destroy {n}", "xl create -q /etc/xen/small.cfg && xl destroy small") for n in range(5)],
-    SAME_FREE,
+    SAME_COUNTS,
 ]
 
+NO_DEVICES = "! losetup -a | grep . && ! ls /sys/class/net | grep vif"
 SSH = "dbclient -y root@192.168.77.11"
 DEVICES = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("debian"),
     Step("list debian", "xl list debian", must=(r"debian +\d+ +160 +2 ",), hide=LIST),
     quiet("ping", "ping -c 3 -W 5 192.168.77.11", must=(r"3 received",)),
@@ -213,22 +229,22 @@ DEVICES = [
     says("debian", "I am root"),
     quiet("shutdown debian", "xl shutdown -w debian", 180),
     gone("debian"),
-    until("! losetup -a | grep . && ! ls /sys/class/net | grep vif", "no device is left behind"),
-    SAME_FREE,
+    until(NO_DEVICES, "no device is left behind"),
+    SAME_COUNTS,
 ]
 
 GRUB = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("grub"),
     Step("http", "until-true 60 wget -qO /dev/null -T 5 http://192.168.77.12/; wget -qO- -T 20 http://192.168.77.12/", must=(r"GRUB started",)),
     Step("kernel of its own", "in-guest grub 'uname -r | cut -d. -f1,2'", must=(r"^6.12$",)),
     quiet("shutdown grub", "xl shutdown -w grub", 180),
-    gone("grub"), SAME_FREE,
+    gone("grub"), SAME_COUNTS,
     quiet("pygrub's configuration", "sed 's/^kernel.*/bootloader = \"pygrub\"/; s/^name.*/name = \"pygrub\"/' /etc/xen/grub.cfg > /etc/xen/pygrub.cfg"),
     *create("pygrub"),
     Step("http from pygrub's", "until-true 60 wget -qO /dev/null -T 5 http://192.168.77.12/; wget -qO- -T 20 http://192.168.77.12/", must=(r"GRUB started",)),
     quiet("destroy pygrub", "xl destroy pygrub"),
-    SAME_FREE,
+    SAME_COUNTS,
 ]
 
 
@@ -243,7 +259,16 @@ def save_and_restore(n):
     ]
 
 
+def ended_while(name, command, condition, guest):
+    """A guest is destroyed while a command is at work on it, once the condition holds: the command fails, and nothing is left."""
+    return [
+        quiet(f"{name}, {guest} destroyed", f"{command} > /tmp/ended 2>&1 & until-true 60 {shlex.quote(condition)}; xl destroy {guest}; wait $! && cat /tmp/ended", status=1),
+        gone(guest), until(NO_DEVICES, f"no device is left after {name}"), SAME_COUNTS,
+    ]
+
+
 SAVE = [
+    REMEMBER_COUNTS,
     *create("debian"),
     quiet("data in memory and on disk", f"until-true 60 ping -c 1 -W 2 192.168.77.11; {SSH} 'head -c 8000000 /dev/urandom > /run/data; head -c 2000000 /dev/urandom > /var/data; "
                                         "sha256sum /run/data /var/data > /run/sums'"),
@@ -251,7 +276,12 @@ SAVE = [
                        "echo $! > /run/counter.pid'"),
     *[step for n in range(1, 11) for step in save_and_restore(n)],
     Step("list at the end", "xl list debian", must=(r"debian +\d+ +160 +2 ",), hide=LIST),
-    quiet("destroy at the end", "xl destroy debian"),
+    # Saved once more, for what follows; it ends with that.
+    quiet("save and end", "xl save debian /tmp/saved"),
+    gone("debian"), until(NO_DEVICES, "no device is left behind"), SAME_COUNTS,
+    *ended_while("restore", "xl restore /tmp/saved", "xl domid debian && sleep 2", "debian"),
+    *[step for mib in (1, 8) for step in (
+        *create("small"), *ended_while(f"save of {mib} MiB", "rm -f /tmp/saved; xl save small /tmp/saved", f"[ $(stat -c %s /tmp/saved) -gt {mib << 20} ]", "small"))],
 ]
 
 # A guest that attacks the drivers which serve it; its kernel is on the machine's second disk.
@@ -272,14 +302,14 @@ def rogue(attack, ready):
         says("rogue", ready),
         gone("rogue"),
         Step(f"what attack {attack} did", f"grep -c FAIL {log('rogue')}", must=(r"^0$",), status=1),
-        SAME_FREE,
+        SAME_COUNTS,
     ]
 
 
 ROGUE = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("debian"),
-    quiet("the rogue's kernel", f"cp /dev/vdb /var/lib/xen/images/rogue.elf; truncate -s 16M /var/lib/xen/images/rogue.img; ROGUE={shlex.quote(ROGUE_CONFIG)}; {FREE} > /tmp/free"),
+    quiet("the rogue's kernel", f"cp /dev/vdb /var/lib/xen/images/rogue.elf; truncate -s 16M /var/lib/xen/images/rogue.img; ROGUE={shlex.quote(ROGUE_CONFIG)}; {COUNTS} > /tmp/counts"),
     *[step for attack in range(3) for step in rogue(attack, "RESULT rogue")],
     *rogue(3, "requests under way"),
     Step("the other guest is well", f"{SSH} 'head -c 1000000 /dev/urandom > /var/file; sync; sha256sum < /var/file >/dev/null && echo well'", must=(r"^well$",)),
@@ -288,20 +318,20 @@ ROGUE = [
 
 # Guests that die at every stage of their start, 20 in a step: some while they are being made still, some with their kernel at work.
 CYCLES = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *[quiet(f"20 create and destroy, {stage}", f"for i in $(seq 20); do {command} || return 1; done", 600) for stage, command in (4 * [
         ("paused", "xl create -p -q /etc/xen/small.cfg && xl destroy small"),
         ("at once", "xl create -q /etc/xen/small.cfg && xl destroy small"),
         ("at work", "xl create -q /etc/xen/small.cfg && sleep 1 && xl destroy small"),
     ])[:10]],
     Step("list after 200", "xl list", must=(r"^Domain-0",), hide=LIST),
-    SAME_FREE,
+    SAME_COUNTS,
 ]
 
 # The same guest, made and ended by libvirt.
 VIRSH = "virsh -q -c xen:///"
 LIBVIRT = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     quiet("libvirtd", f"useradd -r -U libvirt-qemu && mkdir -p /var/log/libvirt && libvirtd -d && until-true 60 {VIRSH} list"),
     Step("virsh list", f"{VIRSH} list --all", must=(r"^ 0 +Domain-0 +running",)),
     Step("virsh nodeinfo", f"{VIRSH} nodeinfo | grep -v frequency", must=(r"^CPU\(s\): +2",)),
@@ -322,16 +352,16 @@ LIBVIRT = [
     Step("alive under libvirt", "in-guest small 'echo still $((1 + 1))'", must=(r"^still 2\n",)),
     Step("virsh shutdown", f"{VIRSH} shutdown small"),
     until(f"! {VIRSH} domid small", "libvirt's guest is gone", 120),
-    SAME_FREE,
+    SAME_COUNTS,
     quiet("virsh create again", f"{VIRSH} create /tmp/small.xml"),
     Step("virsh destroy", f"{VIRSH} destroy small"),
     Step("virsh list at the end", f"{VIRSH} list --all", must=("Domain-0",)),
-    SAME_FREE,
+    SAME_COUNTS,
 ]
 
 # A disk that a process in dom0 serves, QEMU: a layer above the image of the other scenarios, which stays as it is.
 QCOW2 = [
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     quiet("a layer", "cd /var/lib/xen/images && sha256sum debian.img > /tmp/below && qemu-img create -q -f qcow2 -b debian.img -F raw layer.qcow2 && "
                      "sed 's/format=raw\\(.*\\)debian.img/format=qcow2\\1layer.qcow2/' /etc/xen/debian.cfg > /etc/xen/layer.cfg && grep layer.qcow2 /etc/xen/layer.cfg"),
     *create("debian", config="/etc/xen/layer.cfg"),
@@ -339,19 +369,43 @@ QCOW2 = [
          hide=((r"frontend-id = .*", "frontend-id"),)),
     quiet("qcow2's guest answers", f"until-true 60 ping -c 1 -W 2 192.168.77.11 && {SSH} 'head -c 4000000 /dev/urandom > /var/data; sync; sha256sum < /var/data' > /tmp/sum"),
     quiet("shutdown of qcow2's guest", "xl shutdown -w debian", 180),
-    gone("debian"), SAME_FREE,
+    gone("debian"), SAME_COUNTS,
     Step("the image below is the same", "cd /var/lib/xen/images && sha256sum -c /tmp/below", must=(r"debian.img: OK",)),
     *create("debian", config="/etc/xen/layer.cfg"),
     quiet("what was written is there", f"until-true 60 ping -c 1 -W 2 192.168.77.11 && {SSH} 'sha256sum < /var/data' | cmp - /tmp/sum"),
     quiet("destroy qcow2's guest", "xl destroy debian"),
     until("! pgrep -f '[x]en-qemu-system.* -xen-domid [1-9]'", "QEMU is gone"),  # dom0's own, of Debian's init script, stays
-    SAME_FREE,
+    SAME_COUNTS,
+]
+
+# A disk that is a logical volume; what is written while a snapshot of it exists is not in the snapshot.
+LVM = [
+    # This dom0 has no udev that would make the volumes' nodes.
+    quiet("a volume", "modprobe -a dm-mod dm-snapshot && printf 'activation { udev_sync=0 udev_rules=0 }\\n' > /etc/lvm/lvmlocal.conf && cd /var/lib/xen/images && truncate -s 900M volumes.img && loop=$(losetup -f --show volumes.img) && "
+                      "pvcreate -q $loop && vgcreate -q guests $loop && lvcreate -q -y -L $(stat -c %s debian.img)b -n debian guests && "
+                      "dd if=debian.img of=/dev/guests/debian bs=1M conv=sparse status=none && sync && "
+                      "sed 's,target=.*debian.img,target=/dev/guests/debian,' /etc/xen/debian.cfg > /etc/xen/volume.cfg && grep /dev/guests /etc/xen/volume.cfg"),
+    REMEMBER_COUNTS,
+    *create("debian", config="/etc/xen/volume.cfg"),
+    Step("the volume is handed on as it is", "xenstore-read /local/domain/0/backend/vbd/$(xl domid debian)/51712/type", must=("^phy$",)),
+    quiet("the volume's guest answers", f"until-true 60 ping -c 1 -W 2 192.168.77.11 && {SSH} 'echo before > /var/word; sync'"),
+    quiet("a snapshot", "lvcreate -q -y -s -L 64M -n before guests/debian"),
+    quiet("written after it", f"{SSH} 'echo after > /var/word; sync'"),
+    quiet("shutdown of the volume's guest", "xl shutdown -w debian", 180),
+    gone("debian"), SAME_COUNTS,
+    Step("both have their own", "for volume in debian before; do mount /dev/guests/$volume /mnt && cat /mnt/var/word; umount /mnt; done", must=(r"^after\nbefore\n",)),
+    quiet("the snapshot's guest", "sed -i 's,guests/debian,guests/before,' /etc/xen/volume.cfg"),
+    *create("debian", config="/etc/xen/volume.cfg"),
+    quiet("the snapshot's guest answers", f"until-true 60 ping -c 1 -W 2 192.168.77.11 && {SSH} cat /var/word", must=(r"^before$",)),
+    quiet("destroy the snapshot's guest", "xl destroy debian"),
+    until("lvremove -q -y guests", "the volumes can be removed"),
+    SAME_COUNTS,
 ]
 
 # The xenstored that is written in C; Debian's choice is the other one.
 STORE = [
     Step("which xenstored", "basename $(readlink /proc/$(cat /run/xenstore.pid)/exe)", must=("^xenstored$",)),
-    REMEMBER_FREE,
+    REMEMBER_COUNTS,
     *create("small"),
     Step("rename in C's store", "xl rename small other && xl list other | sed 1d && xl rename other small", must=(r"^other ",), hide=LIST),
     Step("watches and transactions", "xl mem-set small 88 && until-true 60 'xl list small | grep -qE \"^small +[0-9]+ +88 \"' && echo less", must=("^less$",)),
@@ -359,14 +413,14 @@ STORE = [
     quiet("reboot in C's store", f": > {log('small')}; xl reboot small"),
     says("small", "READY", "small is up again in C's store"),
     quiet("shutdown in C's store", "xl shutdown -w small", 180),
-    gone("small"), SAME_FREE,
+    gone("small"), SAME_COUNTS,
     *create("debian"),
     quiet("ping in C's store", "until-true 60 ping -c 1 -W 2 192.168.77.11"),
     quiet("destroy in C's store", "xl destroy debian"),
-    SAME_FREE,
+    SAME_COUNTS,
 ]
 
-SCENARIOS = {"libvirt": LIBVIRT, "qcow2": QCOW2, "store": STORE, "rogue": ROGUE, "cycles": CYCLES, "commands": LOOK + ITSELF + SMALL, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
+SCENARIOS = {"libvirt": LIBVIRT, "qcow2": QCOW2, "lvm": LVM, "store": STORE, "rogue": ROGUE, "cycles": CYCLES, "commands": LOOK + ITSELF + SMALL + SELF_TESTS, "life": LIFE, "devices": DEVICES, "grub": GRUB, "save": SAVE}
 
 CAVEATS = Path(__file__).resolve().parents[2] / "CAVEATS.md"
 HEADING = "### What the tools print that is different\n"
