@@ -15,7 +15,7 @@ check-mutants: packages all guests images
 	@BUILD=$(BUILD) tests/mutants/mutants host $(WORDS)
 	@BUILD=$(BUILD) PARAVANE_CACHE=$(or $(PARAVANE_CACHE),$(BUILD)/cache) tests/mutants/mutants kernel $(WORDS)
 
-.PHONY: check check-unit check-tools check-system check-peer packages
+.PHONY: check check-unit check-tools check-system packages
 check:
 	@BUILD=$(BUILD) MAKE="$(MAKE)" CC="$(CC)" TESTS="$(TESTS)" tests/check
 
@@ -38,9 +38,17 @@ check-system: packages all tools guests images
 # As many machines at once as there are CPUs, and then, one by one, those that measure. Picked tests run one by one.
 SYSTEM_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/system
 
-check-peer: packages all tools guests
-	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
+# Beside Debian's Xen: the test kernels' checks, and what the xl commands print in a dom0.
+.PHONY: check-peer check-peer-kernels
+check-peer: check-peer-kernels
+	@$(MAKE) --no-print-directory check-dom0 HYPERVISOR=both SCENARIO=commands
+
+check-peer-kernels: packages all tools guests xen
 	@PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=4 tests/peer $(if $(TESTS),-k "$(TESTS)")
+
+.PHONY: xen
+xen: packages
+	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
 
 .PHONY: check-bochs check-bochs-short
 # The same kernels on processors that Bochs emulates: all, or what is worth its time in check.
@@ -61,14 +69,13 @@ dom0-image: packages tools
 
 # The stock tools in a Debian dom0: the short scenario. check-dom0-long, not part of check: all of them. HYPERVISOR=both compares with the
 # peer, HYPERVISOR=xen is the peer alone.
-DOM0_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0 --hypervisor=$(or $(HYPERVISOR),paravane)
-check-dom0: packages all dom0-image
+DOM0_TESTS = PARAVANE_CACHE=$(PARAVANE_CACHE) $(PYTEST) --durations=8 tests/dom0 --hypervisor=$(or $(HYPERVISOR),paravane) $(if $(SCENARIO),-k "$(SCENARIO)")
+check-dom0: packages all dom0-image $(if $(HYPERVISOR),xen)
 	@$(DOM0_TESTS) -m "not long"
 
 check-dom0-long: DOM0_IMAGES = disk large
-check-dom0-long: packages all guests dom0-image
-	@PARAVANE_CACHE=$(PARAVANE_CACHE) BUILD=$(BUILD) scripts/prepare-guests xen-4.17
-	@$(DOM0_TESTS) $(if $(SCENARIO),-k "$(SCENARIO)")
+check-dom0-long: packages all guests dom0-image xen
+	@$(DOM0_TESTS)
 
 .PHONY: check-long
 # Not part of check: TIME seconds (an hour) with many guests of every kind. DOCS=docs/reliability.md publishes the results.

@@ -44,6 +44,18 @@ def test_hostile(dom0):
     scenarios.run(dom0("paravane", extra=hostile.drives(*hostile.KERNELS)), hostile.SCENARIO)
 
 
+@pytest.mark.long
+def test_panic(dom0):
+    """dom0's Linux panics while a guest runs: the log says so and where it was, and the machine starts anew, which ends QEMU here."""
+    host = dom0("paravane")
+    scenarios.run(host, scenarios.create("small"))
+    host.machine.send("echo c > /proc/sysrq-trigger\n")
+    host.machine.expect(r"guest Domain-0 crashed\r?\n", 60)
+    host.machine.expect(r"vCPU 0 of guest Domain-0, kernel mode: rip [0-9a-f]{16}", 10)
+    host.machine.expect("the machine restarts in 5 seconds", 10)
+    host.machine.wait_end(60)
+
+
 def test_differences():
     """The comparison itself: a line that differs, a row that explains it, a row that explains nothing."""
     row = ("info", "extra", "a version")
@@ -74,6 +86,7 @@ def test_run():
 def test_run_on_a_terminal():
     """`make run` as a user sees it: after the demonstration, dom0's shell with the keys of a terminal, consoles of guests, and an end."""
     prompt, log = r"root@dom0:[^\r\n]*# ", qemu.BUILD / "dom0" / "terminal.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as seen:
         run = pexpect.spawn(str(RUN), ["--dom0"], env=environment(), timeout=120, encoding="utf-8", codec_errors="replace",
                             dimensions=(40, 150), logfile=seen)
