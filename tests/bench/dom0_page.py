@@ -125,8 +125,8 @@ INTRODUCTION = """\
     make bench-dom0 BENCH_ARGS=--docs=docs/performance-dom0.md
 
 The same Debian dom0 ([dom0-image.md](dom0-image.md)) on both hypervisors: one disk, one kernel (Debian's {kernel}), the same unmodified
-tools. One QEMU, `-machine q35 -cpu qemu64` (the peer's dom0 needs that CPU, so both get it), {cpus} CPUs, {memory} MiB, of which dom0 has 640. Guests run the
-same kernel, with one vCPU and {mib} MiB. {qemu}; Paravane at revision {revision}.
+tools. One QEMU, `-machine q35 -cpu qemu64` (the peer's dom0 needs that CPU, so both get it), {cpus} CPUs, {memory} MiB, of which dom0 has 640; QEMU
+has all of it before the machine starts (`prealloc=on`), so that nobody pays for the first touch. Guests run the same kernel, with one vCPU and {mib} MiB. {qemu}; Paravane at revision {revision}.
 
 `tests/bench/meter` measures disks and networks, in dom0 and in guests: direct I/O, one request at a time, on a disk whose image the computer
 has in its memory; TCP without Nagle's delay. Guests' cards are on a bridge of dom0's. Pings come every 50 ms, the first with its ARP.

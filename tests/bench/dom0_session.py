@@ -15,6 +15,8 @@ from host import DOM0, Host, drive  # noqa: E402
 
 # With so much memory, q35 has a hole of two GiB below 4 GiB, in which PCI's configuration window lies.
 CPUS, MEMORY, SCRATCH_MIB = 2, 3072, 64
+# QEMU has the machine's memory from the start, as a real machine does: else the hypervisor that first touches a page would pay for it.
+PRESENT = ["-object", f"memory-backend-ram,id=ram,size={MEMORY}M,prealloc=on"]
 BRIDGE = "192.168.77.1"
 # Runs before the ramdisk's own init, in dom0 and in guests: says that the kernel has got there.
 BEGIN = "#!/bin/sh\necho BENCH-INIT\n/bin/meter serve &\nexec /init\n"
@@ -73,9 +75,9 @@ class Session:
     """dom0's shell, with the meter and the guests' configurations in /srv/bench."""
 
     def __init__(self, files, hypervisor, log, **options):
-        extra = [*drive(files.archive), *drive(files.scratch, snapshot=False), *options.pop("extra", ())]
-        self.host = Host(log, hypervisor, smp=options.pop("smp", CPUS), memory=MEMORY, words="rdinit=/begin", initrd=files.ramdisk,
-                         extra=extra, **options)
+        extra = [*drive(files.archive), *drive(files.scratch, snapshot=False), *PRESENT, *options.pop("extra", ())]
+        self.host = Host(log, hypervisor, smp=options.pop("smp", CPUS), memory=MEMORY, machine="q35,memory-backend=ram", words="rdinit=/begin",
+                         initrd=files.ramdisk, extra=extra, **options)
         self.machine = self.host.machine
 
     def prepare(self):

@@ -151,7 +151,7 @@ SMALL = [
     Step("vcpu-pin soft", "xl vcpu-pin small 0 all 1 && xl vcpu-list small | sed 1d", must=(r"small .* all / 1",), hide=VCPUS),
     Step("vcpu-pin soft back", "xl vcpu-pin small 0 all all && xl vcpu-list small | sed 1d", must=(r"small .* all / all",), hide=VCPUS),
     quiet("xenctx", f"{PROGRAMS}/xenctx -C $(xl domid small)", must=(r"^rip: ", r"^Call Trace:")),
-    Step("lsevtchn", f"{PROGRAMS}/lsevtchn $(xl domid small)", must=(r"1: VCPU 0: Interdomain [(]Connected[)] - Remote Domain 0",), hide=((r"Port \d+", "PORT"),)),
+    Step("lsevtchn", f"{PROGRAMS}/lsevtchn $(xl domid small)", must=(r"1: VCPU 0: Interdomain [(]Connected[)] - Remote Domain 0",), hide=((r"^ *\d+: ", ""), (r"Port \d+", "PORT"))),
     Step("xen-diag", f"{PROGRAMS}/xen-diag gnttab_query_size $(xl domid small)", must=(r"nr_frames=\d+, max_nr_frames=64",), hide=((r"domid=\d+", "domid"),)),
     Step("alive", "in-guest small 'echo still $((1 + 1))'", must=(r"^still 2\n",)),
     Step("destroy", "xl destroy small"),
@@ -170,6 +170,9 @@ SELF_TESTS = [
 LIFE = [
     REMEMBER_COUNTS,
     *create("small"),
+    # All of its memory, and of each vCPU what a debugger wants.
+    quiet("dump-core", "xl dump-core small /tmp/core && [ $(stat -c %s /tmp/core) -gt $((96 << 20)) ] && od -A n -N 4 -c /tmp/core; rm /tmp/core", must=(r"177 +E +L +F",)),
+    Step("alive after its dump", "in-guest small 'echo still $((1 + 1))'", must=(r"^still 2\n",)),
     quiet("shutdown", "xl shutdown -w small", 180),
     gone("small"), SAME_COUNTS,
     *create("small"),
