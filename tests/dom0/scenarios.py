@@ -262,11 +262,18 @@ def save_and_restore(n):
     ]
 
 
-def ended_while(name, command, condition, guest):
-    """A guest is destroyed while a command is at work on it, once the condition holds: the command fails, and nothing is left."""
+def nothing_left(guest, name):
+    return [gone(guest), until(NO_DEVICES, f"no device is left after {name}"), SAME_COUNTS]
+
+
+def destroyed_while_saved(mib):
+    """The tool that saves the guest stands still after so much, since nobody reads on; when it can go on, the guest is gone, and it fails."""
     return [
-        quiet(f"{name}, {guest} destroyed", f"{command} > /tmp/ended 2>&1 & until-true 60 {shlex.quote(condition)}; xl destroy {guest}; wait $! && cat /tmp/ended", status=1),
-        gone(guest), until(NO_DEVICES, f"no device is left after {name}"), SAME_COUNTS,
+        *create("small"),
+        quiet(f"destroyed after {mib} MiB were saved", "rm -f /tmp/pipe; mkfifo /tmp/pipe; exec 9<>/tmp/pipe; xl save small /tmp/pipe > /tmp/ended 2>&1 & saver=$!; "
+              f"head -c {mib}M <&9 | wc -c; xl destroy small; cat <&9 > /dev/null & reader=$!; "
+              "wait $saver; status=$?; kill $reader; exec 9<&-; cat /tmp/ended; [ $status != 0 ]", must=(rf"^{mib << 20}$",)),
+        *nothing_left("small", f"{mib} MiB"),
     ]
 
 
@@ -281,10 +288,11 @@ SAVE = [
     Step("list at the end", "xl list debian", must=(r"debian +\d+ +160 +2 ",), hide=LIST),
     # Saved once more, for what follows; it ends with that.
     quiet("save and end", "xl save debian /tmp/saved"),
-    gone("debian"), until(NO_DEVICES, "no device is left behind"), SAME_COUNTS,
-    *ended_while("restore", "xl restore /tmp/saved", "xl domid debian && sleep 2", "debian"),
-    *[step for mib in (1, 8) for step in (
-        *create("small"), *ended_while(f"save of {mib} MiB", "rm -f /tmp/saved; xl save small /tmp/saved", f"[ $(stat -c %s /tmp/saved) -gt {mib << 20} ]", "small"))],
+    *nothing_left("debian", "saving"),
+    quiet("destroyed while it is restored", "xl restore /tmp/saved > /tmp/ended 2>&1 & until-true 60 'xl domid debian && sleep 2'; xl destroy debian; wait $! && cat /tmp/ended", status=1),
+    *nothing_left("debian", "restoring"),
+    *destroyed_while_saved(1),
+    *destroyed_while_saved(8),
 ]
 
 # A guest that attacks the drivers which serve it; its kernel is on the machine's second disk.
